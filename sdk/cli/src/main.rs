@@ -1,0 +1,2 @@
+//! The `worldloop` command.
+fn main() {}
