@@ -1,1 +1,7 @@
-//! TODO-DOC.
+//! The policy contract, and policies that obey it.
+
+mod error;
+mod policy;
+
+pub use error::PolicyError;
+pub use policy::Policy;

@@ -1,1 +1,8 @@
-//! TODO-DOC.
+//! Closed-loop robotics simulation with learned world models.
+
+pub use worldloop_envs as envs;
+pub use worldloop_policies as policies;
+pub use worldloop_world_model as world_model;
+pub use worldloop_world_model_data as data;
+#[cfg(feature = "training")]
+pub use worldloop_world_model_training as training;

@@ -1,1 +1,11 @@
-//! TODO-DOC.
+//! Learned world models of robot scenes: networks, sampling, checkpoints and the [`WorldModel`] trait.
+//!
+//! The networks are those of Cosmos-Predict2.5, written for Burn. Tensors go in and tensors come out; nothing here
+//! knows of robots, policies or episodes on disk.
+
+pub mod judge;
+pub mod world_model;
+
+pub use world_model::{
+    ActionDimension, Frame, Prediction, PredictionRequest, WorldModel, WorldModelError, WorldModelSpec, WorldState,
+};
