@@ -3,7 +3,10 @@
 //! The networks are those of Cosmos-Predict2.5, written for Burn. Tensors go in and tensors come out; nothing here
 //! knows of robots, policies or episodes on disk.
 
+pub mod dit;
+pub mod layers;
 pub mod judge;
+pub mod vae;
 pub mod world_model;
 
 pub use world_model::{

@@ -1,0 +1,231 @@
+//! Actions of the robot, embedded and added to the time.
+//!
+//! Source: `cosmos_transfer2/_src/predict2/action/networks/action_conditioned_minimal_v1_lvg_dit.py` of
+//! cosmos-transfer2.5@2ff49d0.
+//! Differs: the two upstream classes are two values of [`ActionGrouping`]; the dropout, zero in every release, is left
+//! out; fresh weights follow PyTorch's `Linear` where upstream leaves them uninitialised.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::gelu_approximate;
+use burn::tensor::{DType, Device, Tensor, assert_shape};
+
+use super::super::config::DitConfigError;
+use super::super::timestep::TimeEmbedding;
+use super::frames::FrameCondition;
+use crate::layers::untracked_cast;
+
+/// Which actions an embedding sees.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum ActionGrouping {
+    /// The actions of one latent frame; frame 0 has none, given frames are masked (the released class).
+    PerLatentFrame {
+        /// Actions of one latent frame.
+        temporal_compression_ratio: usize,
+    },
+    /// All actions of the chunk, for every frame alike (the older class).
+    WholeChunk {
+        /// Actions of a chunk.
+        num_action_per_chunk: usize,
+    },
+}
+
+/// Configuration of an [`ActionEmbedder`].
+#[derive(Config, Debug)]
+pub struct ActionConfig {
+    /// Numbers of one action.
+    pub action_dim: usize,
+    /// Which actions an embedding sees.
+    pub grouping: ActionGrouping,
+    /// Width between the two layers; four times the network's when absent.
+    pub hidden_dim_in_action_embedder: Option<usize>,
+}
+
+/// Two layers around a GELU in its tanh form.
+#[derive(Module, Debug)]
+pub struct ActionMlp {
+    /// First layer.
+    pub fc1: Linear,
+    /// Second layer.
+    pub fc2: Linear,
+}
+
+/// Embeds actions twice: for the time embedding, and for the vector that all modulations share.
+#[derive(Module, Debug)]
+pub struct ActionEmbedder {
+    /// Embedding added to the time embedding; `action_embedder_B_D` upstream.
+    pub embedding: ActionMlp,
+    /// Embedding added to the shared vector; `action_embedder_B_3D` upstream.
+    pub shared: ActionMlp,
+    /// Numbers of one action.
+    pub action_dim: usize,
+    /// Actions that one embedding sees.
+    pub actions_per_group: usize,
+    /// Whether there is one embedding per latent frame, or one for the chunk.
+    pub per_frame: bool,
+}
+
+/// What a condition adds to the time, float32.
+#[derive(Debug, Clone)]
+pub struct TimeAddition {
+    /// Added to the embedding before its norm, `[batch, frames, model_channels]`; frames may be 1.
+    pub embedding: Tensor<3>,
+    /// Added to the shared vector, `[batch, frames, 3 * model_channels]`; frames may be 1.
+    pub shared: Tensor<3>,
+}
+
+impl ActionConfig {
+    /// Returns how many actions one embedding sees.
+    pub fn actions_per_group(&self) -> usize {
+        match self.grouping {
+            ActionGrouping::PerLatentFrame {
+                temporal_compression_ratio,
+            } => temporal_compression_ratio,
+            ActionGrouping::WholeChunk { num_action_per_chunk } => num_action_per_chunk,
+        }
+    }
+
+    /// Returns how many actions a clip of so many latent frames takes.
+    pub fn actions_per_clip(&self, frames: usize) -> usize {
+        match self.grouping {
+            ActionGrouping::PerLatentFrame {
+                temporal_compression_ratio,
+            } => temporal_compression_ratio * frames.saturating_sub(1),
+            ActionGrouping::WholeChunk { num_action_per_chunk } => num_action_per_chunk,
+        }
+    }
+
+    /// Initialises the embedder for a network of the given width.
+    pub fn init(&self, model_channels: usize, device: &Device) -> ActionEmbedder {
+        let hidden = self.hidden_dim_in_action_embedder.unwrap_or(4 * model_channels);
+        let mlp = |d_output: usize| ActionMlp {
+            fc1: LinearConfig::new(self.action_dim * self.actions_per_group(), hidden).init(device),
+            fc2: LinearConfig::new(hidden, d_output).init(device),
+        };
+        ActionEmbedder {
+            embedding: mlp(model_channels),
+            shared: mlp(3 * model_channels),
+            action_dim: self.action_dim,
+            actions_per_group: self.actions_per_group(),
+            per_frame: matches!(self.grouping, ActionGrouping::PerLatentFrame { .. }),
+        }
+    }
+
+    /// Checks a configuration that comes from outside the program.
+    ///
+    /// # Errors
+    /// [`DitConfigError::Zero`] where a size is zero.
+    pub fn validate(&self) -> Result<(), DitConfigError> {
+        let sizes = [
+            ("action_dim", self.action_dim),
+            ("actions per group", self.actions_per_group()),
+            (
+                "hidden_dim_in_action_embedder",
+                self.hidden_dim_in_action_embedder.unwrap_or(1),
+            ),
+        ];
+        match sizes.into_iter().find(|(_, size)| *size == 0) {
+            Some((field, _)) => Err(DitConfigError::Zero { field }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ActionMlp {
+    fn forward(&self, actions: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(gelu_approximate(self.fc1.forward(actions)))
+    }
+}
+
+impl ActionEmbedder {
+    /// Embeds the actions of a chunk.
+    ///
+    /// # Shapes
+    /// - actions: `[batch, actions, action_dim]`, as many as the frames of `condition` take
+    /// - output: `[batch, frames, ..]`, or `[batch, 1, ..]` for one embedding per chunk
+    ///
+    /// # Panics
+    /// If the number of actions or their dimension does not fit.
+    pub fn forward(&self, actions: Tensor<3>, condition: &FrameCondition) -> TimeAddition {
+        let (action_dim, group) = (self.action_dim, self.actions_per_group);
+        let groups = if self.per_frame { condition.frames() - 1 } else { 1 };
+        let expected = groups * group;
+        assert_shape!(actions, [_, expected, action_dim]);
+        let [batch, _, _] = actions.dims();
+        let actions = untracked_cast(actions, self.embedding.fc1.weight.dtype());
+        let grouped = actions.reshape([batch, groups, group * action_dim]);
+        let embed = |mlp: &ActionMlp| {
+            let embedded = untracked_cast(mlp.forward(grouped.clone()), DType::F32);
+            if self.per_frame {
+                on_generated_frames(embedded, condition)
+            } else {
+                embedded
+            }
+        };
+        TimeAddition {
+            embedding: embed(&self.embedding),
+            shared: embed(&self.shared),
+        }
+    }
+}
+
+impl TimeAddition {
+    /// Adds to the embedding and the shared vector of the time.
+    pub fn add_to(self, time: TimeEmbedding) -> TimeEmbedding {
+        TimeEmbedding {
+            embedding: time.embedding + self.embedding,
+            shared: time.shared + self.shared,
+        }
+    }
+}
+
+/// Gives frame 0 a row of zeros, and silences the frames that are given.
+fn on_generated_frames(embedded: Tensor<3>, condition: &FrameCondition) -> Tensor<3> {
+    let [batch, _, width] = embedded.dims();
+    let none = Tensor::zeros([batch, 1, width], &embedded.device());
+    let generated = untracked_cast(condition.generated_frames(), DType::F32);
+    Tensor::cat(vec![none, embedded], 1) * generated.unsqueeze_dim::<3>(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn embedder(grouping: ActionGrouping) -> ActionEmbedder {
+        ActionConfig::new(2, grouping).init(8, &Device::flex())
+    }
+
+    #[test]
+    fn the_first_frame_and_given_frames_get_nothing() {
+        let device = Device::flex();
+        let embedder = embedder(ActionGrouping::PerLatentFrame {
+            temporal_compression_ratio: 3,
+        });
+        let condition = FrameCondition::first_frames(2, [1, 4, 2, 2], &device);
+        let addition = embedder.forward(Tensor::ones([1, 9, 2], &device), &condition);
+        assert_eq!(addition.shared.dims(), [1, 4, 24]);
+        let size: Vec<f32> = addition
+            .embedding
+            .abs()
+            .sum_dim(2)
+            .into_data()
+            .to_vec()
+            .expect("float32 data");
+        assert!(
+            size[0] == 0.0 && size[1] == 0.0 && size[2] > 0.0 && size[3] > 0.0,
+            "{size:?}"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "assert_shape!(actions, [_, expected, action_dim]): axis 1 expected 9, got 8")]
+    fn actions_must_fill_the_chunk() {
+        let device = Device::flex();
+        let embedder = embedder(ActionGrouping::PerLatentFrame {
+            temporal_compression_ratio: 3,
+        });
+        let condition = FrameCondition::first_frames(1, [1, 4, 2, 2], &device);
+        let _ = embedder.forward(Tensor::ones([1, 8, 2], &device), &condition);
+    }
+}

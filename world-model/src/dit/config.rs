@@ -1,0 +1,253 @@
+//! What a [`Dit`](super::Dit) looks like, under the upstream field names.
+
+use burn::config::Config;
+use thiserror::Error;
+
+use super::conditioning::{ActionConfig, ActionGrouping, ConditioningConfig};
+use super::rope3d::{Rope3d, RopeExponents};
+
+/// Configuration of a [`Dit`](super::Dit).
+#[derive(Config, Debug)]
+pub struct DitConfig {
+    /// Width of the residual stream; a multiple of `num_heads`.
+    pub model_channels: usize,
+    /// Number of transformer blocks.
+    pub num_blocks: usize,
+    /// Number of attention heads.
+    pub num_heads: usize,
+    /// Width of the feed-forward layer over `model_channels`.
+    #[config(default = 4.0)]
+    pub mlp_ratio: f64,
+    /// Latent channels in, without the mask channels.
+    #[config(default = 16)]
+    pub in_channels: usize,
+    /// Latent channels out.
+    #[config(default = 16)]
+    pub out_channels: usize,
+    /// Height and width of a patch, in latent pixels.
+    #[config(default = 2)]
+    pub patch_spatial: usize,
+    /// Length of a patch, in latent frames.
+    #[config(default = 1)]
+    pub patch_temporal: usize,
+    /// Whether the padding mask is a further input channel.
+    #[config(default = true)]
+    pub concat_padding_mask: bool,
+    /// Rank of the modulation's low-rank path.
+    #[config(default = 256)]
+    pub adaln_lora_dim: usize,
+    /// Width of the context that cross-attention reads.
+    #[config(default = 1024)]
+    pub crossattn_emb_channels: usize,
+    /// Whether the text embedding is projected to `crossattn_emb_channels` first.
+    #[config(default = true)]
+    pub use_crossattn_projection: bool,
+    /// Width of the text embedding before the projection.
+    #[config(default = 100352)]
+    pub crossattn_proj_in_channels: usize,
+    /// Factor on the timestep before it is embedded.
+    #[config(default = 0.001)]
+    pub timestep_scale: f64,
+    /// Stretch of the rotary positions over height.
+    #[config(default = 3.0)]
+    pub rope_h_extrapolation_ratio: f64,
+    /// Stretch of the rotary positions over width.
+    #[config(default = 3.0)]
+    pub rope_w_extrapolation_ratio: f64,
+    /// Stretch of the rotary positions over time.
+    #[config(default = 1.0)]
+    pub rope_t_extrapolation_ratio: f64,
+    /// Whether rotary exponents are rounded to bfloat16 (NVIDIA's code) or exact (diffusers).
+    #[config(default = "RopeExponents::Bf16")]
+    pub rope_exponents: RopeExponents,
+    /// Added to the mean square in the norms of queries and keys (NVIDIA 1e-6, diffusers 1e-5).
+    #[config(default = 1e-6)]
+    pub qk_norm_eps: f64,
+    /// What conditions the network beside text and given frames.
+    #[config(default = "ConditioningConfig::new()")]
+    pub conditioning: ConditioningConfig,
+}
+
+/// A configuration that no network can be built from.
+#[derive(Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum DitConfigError {
+    /// A field that must be positive is zero.
+    #[error("DiT config: `{field}` is 0; set it to at least 1")]
+    Zero {
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// The width cannot be split over the heads, or a head not over the rotary axes.
+    #[error(
+        "DiT config: model_channels {model_channels} over num_heads {num_heads} must give whole, even heads of at \
+         least 12 channels; change either"
+    )]
+    HeadDim {
+        /// Width of the residual stream.
+        model_channels: usize,
+        /// Number of heads.
+        num_heads: usize,
+    },
+    /// A field that must be a positive, finite number is not.
+    #[error("DiT config: `{field}` is {found}; it must be a positive, finite number")]
+    NotPositive {
+        /// Name of the field.
+        field: &'static str,
+        /// Value found.
+        found: f64,
+    },
+}
+
+impl DitConfig {
+    /// Returns the released 2B network.
+    pub fn predict2_5_2b() -> Self {
+        Self::new(2048, 28, 16)
+    }
+
+    /// Returns the released 14B network.
+    pub fn predict2_5_14b() -> Self {
+        Self::new(5120, 36, 40)
+    }
+
+    /// Returns the released action-conditioned 2B network (7-D actions, four per latent frame).
+    pub fn action_cond_2b() -> Self {
+        let action = ActionConfig::new(
+            7,
+            ActionGrouping::PerLatentFrame {
+                temporal_compression_ratio: 4,
+            },
+        );
+        Self::predict2_5_2b().with_conditioning(ConditioningConfig::new().with_action(Some(action)))
+    }
+
+    /// Returns an action-conditioned network that runs in milliseconds on a CPU, for tests and examples.
+    pub fn tiny() -> Self {
+        let action = ActionConfig::new(
+            7,
+            ActionGrouping::PerLatentFrame {
+                temporal_compression_ratio: 4,
+            },
+        );
+        Self::new(48, 2, 2)
+            .with_adaln_lora_dim(16)
+            .with_crossattn_emb_channels(32)
+            .with_crossattn_proj_in_channels(40)
+            .with_conditioning(ConditioningConfig::new().with_action(Some(action)))
+    }
+
+    /// Returns the width of one attention head.
+    pub fn head_dim(&self) -> usize {
+        self.model_channels / self.num_heads
+    }
+
+    /// Returns the width of the feed-forward layer.
+    pub fn mlp_channels(&self) -> usize {
+        (self.model_channels as f64 * self.mlp_ratio) as usize
+    }
+
+    /// Returns the channels that are cut into patches: latents, condition mask, padding mask.
+    pub fn patch_channels(&self) -> usize {
+        self.in_channels + 1 + usize::from(self.concat_padding_mask)
+    }
+
+    /// Returns the width of the text embedding that [`Dit::project_context`](super::Dit::project_context) takes.
+    pub fn text_channels(&self) -> usize {
+        if self.use_crossattn_projection {
+            self.crossattn_proj_in_channels
+        } else {
+            self.crossattn_emb_channels
+        }
+    }
+
+    /// Returns the rotary positions of this network.
+    pub fn rope(&self) -> Rope3d {
+        let ratios = [
+            self.rope_t_extrapolation_ratio,
+            self.rope_h_extrapolation_ratio,
+            self.rope_w_extrapolation_ratio,
+        ];
+        Rope3d::new(self.head_dim(), ratios, self.rope_exponents)
+    }
+
+    /// Checks a configuration that comes from outside the program.
+    ///
+    /// # Errors
+    /// The first field that no network can be built from.
+    pub fn validate(&self) -> Result<(), DitConfigError> {
+        let sizes = [
+            ("model_channels", self.model_channels),
+            ("num_blocks", self.num_blocks),
+            ("num_heads", self.num_heads),
+            ("in_channels", self.in_channels),
+            ("out_channels", self.out_channels),
+            ("patch_spatial", self.patch_spatial),
+            ("patch_temporal", self.patch_temporal),
+            ("adaln_lora_dim", self.adaln_lora_dim),
+            ("crossattn_emb_channels", self.crossattn_emb_channels),
+            ("mlp_ratio * model_channels", self.mlp_channels()),
+            ("crossattn_proj_in_channels", self.text_channels()),
+        ];
+        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
+            return Err(DitConfigError::Zero { field });
+        }
+        let numbers = [
+            ("timestep_scale", self.timestep_scale),
+            ("rope_h_extrapolation_ratio", self.rope_h_extrapolation_ratio),
+            ("rope_w_extrapolation_ratio", self.rope_w_extrapolation_ratio),
+            ("rope_t_extrapolation_ratio", self.rope_t_extrapolation_ratio),
+            ("qk_norm_eps", self.qk_norm_eps),
+        ];
+        if let Some((field, found)) = numbers
+            .into_iter()
+            .find(|(_, number)| !(number.is_finite() && *number > 0.0))
+        {
+            return Err(DitConfigError::NotPositive { field, found });
+        }
+        let (model_channels, num_heads) = (self.model_channels, self.num_heads);
+        if !model_channels.is_multiple_of(num_heads) || !self.head_dim().is_multiple_of(2) || self.head_dim() < 12 {
+            return Err(DitConfigError::HeadDim {
+                model_channels,
+                num_heads,
+            });
+        }
+        self.conditioning.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid() {
+        for config in [
+            DitConfig::predict2_5_2b(),
+            DitConfig::predict2_5_14b(),
+            DitConfig::action_cond_2b(),
+            DitConfig::tiny(),
+        ] {
+            assert_eq!(config.validate(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_config_survives_its_json() {
+        let config = DitConfig::tiny().with_rope_exponents(RopeExponents::Exact);
+        let json = serde_json::to_string(&config).expect("serialisable");
+        let read: DitConfig = serde_json::from_str(&json).expect("readable");
+        assert_eq!(serde_json::to_string(&read).expect("serialisable"), json);
+    }
+
+    #[test]
+    fn heads_that_do_not_divide_the_width_are_refused() {
+        let error = DitConfig::new(50, 1, 4).validate().expect_err("50 over 4");
+        assert_eq!(
+            error,
+            DitConfigError::HeadDim {
+                model_channels: 50,
+                num_heads: 4
+            }
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! Attention of the clip's tokens to the text.
+//!
+//! Source: `cosmos_predict2/_src/predict2/networks/minimal_v4_dit.py@50369b8` (`Attention` with a context).
+//! Differs: keys and values of the text are computed once per context instead of once per step.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+
+use super::context::KeyValue;
+use super::modulation::linear_without_bias;
+use crate::layers::{RmsNorm, RmsNormConfig, scaled_dot_product};
+
+/// Configuration of a [`CrossAttention`].
+#[derive(Config, Debug)]
+pub struct CrossAttentionConfig {
+    /// Width of the residual stream.
+    pub model_channels: usize,
+    /// Width of the context.
+    pub crossattn_emb_channels: usize,
+    /// Number of heads.
+    pub num_heads: usize,
+    /// Added to the mean square in the norms of queries and keys.
+    #[config(default = 1e-6)]
+    pub qk_norm_eps: f64,
+}
+
+/// Cross-attention with normed queries and keys, without positions.
+#[derive(Module, Debug)]
+pub struct CrossAttention {
+    /// Projection of tokens to queries.
+    pub q_proj: Linear,
+    /// Projection of the context to keys.
+    pub k_proj: Linear,
+    /// Projection of the context to values.
+    pub v_proj: Linear,
+    /// Projection of the attended values.
+    pub output_proj: Linear,
+    /// Norm of each query head.
+    pub q_norm: RmsNorm,
+    /// Norm of each key head.
+    pub k_norm: RmsNorm,
+    /// Number of heads.
+    pub num_heads: usize,
+}
+
+impl CrossAttentionConfig {
+    /// Initialises the layer.
+    pub fn init(&self, device: &Device) -> CrossAttention {
+        let (width, context) = (self.model_channels, self.crossattn_emb_channels);
+        let norm = || {
+            RmsNormConfig::new(width / self.num_heads)
+                .with_epsilon(self.qk_norm_eps)
+                .init(device)
+        };
+        CrossAttention {
+            q_proj: linear_without_bias(width, width, device),
+            k_proj: linear_without_bias(context, width, device),
+            v_proj: linear_without_bias(context, width, device),
+            output_proj: linear_without_bias(width, width, device),
+            q_norm: norm(),
+            k_norm: norm(),
+            num_heads: self.num_heads,
+        }
+    }
+}
+
+impl CrossAttention {
+    /// Projects a context to the keys and values of this layer.
+    ///
+    /// # Shapes
+    /// - context: `[batch, context_tokens, crossattn_emb_channels]`
+    /// - output: `[batch, context_tokens, heads, head_dim]` each
+    pub fn key_value(&self, context: Tensor<3>) -> KeyValue {
+        let [batch, context_tokens, _] = context.dims();
+        let [_, width] = self.k_proj.weight.dims();
+        let shape = [batch, context_tokens, self.num_heads, width / self.num_heads];
+        KeyValue {
+            key: self.k_norm.forward(self.k_proj.forward(context.clone()).reshape(shape)),
+            value: self.v_proj.forward(context).reshape(shape),
+        }
+    }
+
+    /// Attends to a context; one context serves a whole batch of clips.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, frames, tokens, model_channels]`
+    /// - context: keys and values of `batch` contexts, or of one
+    /// - output: `[batch, frames, tokens, model_channels]`
+    ///
+    /// # Panics
+    /// If the context's batch is neither 1 nor that of the tokens.
+    pub fn forward(&self, tokens: Tensor<4>, context: &KeyValue) -> Tensor<4> {
+        let [batch, frames, per_frame, width] = tokens.dims();
+        let [contexts, _, heads, head_dim] = context.key.dims();
+        assert!(
+            contexts == 1 || contexts == batch,
+            "{contexts} contexts cannot serve a batch of {batch}"
+        );
+        // With one context the clips' tokens are just more queries to it.
+        let shape = [contexts, batch / contexts * frames * per_frame, heads, head_dim];
+        let query = self.q_norm.forward(self.q_proj.forward(tokens).reshape(shape));
+        let attended = scaled_dot_product(query, context.key.clone(), context.value.clone());
+        self.output_proj
+            .forward(attended)
+            .reshape([batch, frames, per_frame, width])
+    }
+}

@@ -1,0 +1,42 @@
+//! The diffusion transformer of Cosmos-Predict2.5.
+//!
+//! A [`Dit`] takes noisy latents, a time, a text context and the frames that are given, and answers with the velocity
+//! of the rectified flow. What a released variant adds (actions; later cameras and views) is a part in
+//! [`Conditioning`], never another network.
+//!
+//! Key facts: adaLN modulation through a low-rank path whose output shares one additive vector over all blocks and
+//! sub-layers; rotary positions over time, height and width; attention with normed queries and keys; exact GELU. Time
+//! path, modulation and final layer run in float32, everything else in the dtype of the weights.
+//!
+//! Paper: World Simulation with Video Foundation Models for Physical AI, arXiv 2511.00062.
+//! Upstream: <https://github.com/nvidia-cosmos/cosmos-predict2.5>, class `MinimalV1LVGDiT`.
+
+mod block;
+mod conditioning;
+mod config;
+mod context;
+mod cross_attention;
+mod feed_forward;
+mod final_layer;
+mod model;
+mod modulation;
+mod patch_embed;
+mod rope3d;
+mod self_attention;
+mod timestep;
+
+pub use block::{DitBlock, DitBlockConfig};
+pub use conditioning::{
+    ActionConfig, ActionEmbedder, ActionGrouping, Conditioning, ConditioningConfig, FrameCondition, TimeAddition,
+};
+pub use config::{DitConfig, DitConfigError};
+pub use context::{Context, KeyValue};
+pub use cross_attention::{CrossAttention, CrossAttentionConfig};
+pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use final_layer::{FinalLayer, FinalLayerConfig};
+pub use model::{Dit, DitInput};
+pub use modulation::{AdaLnModulation, AdaLnModulationConfig, Modulation, gated_residual, modulate};
+pub use patch_embed::{PatchEmbed, PatchEmbedConfig, unpatchify};
+pub use rope3d::{AxisRope, Rope3d, RopeExponents};
+pub use self_attention::{SelfAttention, SelfAttentionConfig};
+pub use timestep::{TimeEmbedding, TimestepEmbedder, TimestepEmbedderConfig};

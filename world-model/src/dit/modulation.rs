@@ -1,0 +1,154 @@
+//! Shift, scale and gate of a sub-layer, from the time.
+//!
+//! Source: `cosmos_predict2/_src/predict2/networks/minimal_v4_dit.py@50369b8` (`adaln_modulation_*` of `Block`).
+//! Differs: the SiLU of the time embedding, the same for all, is computed once by the caller.
+
+use burn::config::Config;
+use burn::module::{Initializer, Module};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{DType, Device, Tensor, assert_shape};
+
+use crate::layers::{linear_f32, trunc_normal, untracked_cast};
+
+/// Added to the variance in every layer norm of the network.
+const LAYER_NORM_EPS: f64 = 1e-6;
+
+/// Configuration of an [`AdaLnModulation`].
+#[derive(Config, Debug)]
+pub struct AdaLnModulationConfig {
+    /// Width of the residual stream.
+    pub model_channels: usize,
+    /// Width between the two layers.
+    pub adaln_lora_dim: usize,
+    /// Vectors of the output: 3 in a block (shift, scale, gate), 2 in the final layer (shift, scale).
+    #[config(default = 3)]
+    pub parts: usize,
+}
+
+/// Low-rank projection of the time embedding to the modulation of one sub-layer.
+#[derive(Module, Debug)]
+pub struct AdaLnModulation {
+    /// Projection down to the rank; index 1 upstream.
+    pub linear_1: Linear,
+    /// Projection up to the modulation, zero at the start of training; index 2 upstream.
+    pub linear_2: Linear,
+}
+
+/// Modulation of one sub-layer, each part `[batch, frames, 1, model_channels]`; frames may be 1.
+#[derive(Debug, Clone)]
+pub struct Modulation {
+    /// Added after the scale.
+    pub shift: Tensor<4>,
+    /// Factor less one.
+    pub scale: Tensor<4>,
+    /// Factor on the sub-layer's output.
+    pub gate: Tensor<4>,
+}
+
+/// Initialises a linear layer without bias as upstream does.
+pub(super) fn linear_without_bias(d_input: usize, d_output: usize, device: &Device) -> Linear {
+    Linear {
+        weight: trunc_normal(d_input, d_output, 1.0 / (d_input as f64).sqrt(), device),
+        bias: None,
+    }
+}
+
+impl AdaLnModulationConfig {
+    /// Initialises the projection so that it starts at zero.
+    pub fn init(&self, device: &Device) -> AdaLnModulation {
+        let zeros = LinearConfig::new(self.adaln_lora_dim, self.parts * self.model_channels)
+            .with_bias(false)
+            .with_initializer(Initializer::Zeros);
+        AdaLnModulation {
+            linear_1: linear_without_bias(self.model_channels, self.adaln_lora_dim, device),
+            linear_2: zeros.init(device),
+        }
+    }
+}
+
+impl AdaLnModulation {
+    /// Projects the activated time embedding and adds the shared vector, in float32.
+    ///
+    /// # Shapes
+    /// - activated: `[batch, frames, model_channels]`
+    /// - shared: `[batch, frames, 3 * model_channels]`, of which the first `parts` vectors are used
+    /// - output: `[batch, frames, parts * model_channels]`, float32
+    pub fn forward(&self, activated: Tensor<3>, shared: Tensor<3>) -> Tensor<3> {
+        let projected = linear_f32(&self.linear_2, linear_f32(&self.linear_1, activated));
+        let [_, _, width] = projected.dims();
+        projected + shared.narrow(2, 0, width)
+    }
+
+    /// Projects to shift, scale and gate in the dtype of the residual stream.
+    ///
+    /// # Shapes
+    /// - activated: `[batch, frames, model_channels]`
+    /// - shared: `[batch, frames, 3 * model_channels]`
+    pub fn modulation(&self, activated: Tensor<3>, shared: Tensor<3>, dtype: DType) -> Modulation {
+        let [model_channels, _] = self.linear_1.weight.dims();
+        let vectors = untracked_cast(self.forward(activated, shared), dtype).unsqueeze_dim::<4>(2);
+        let part = |index: usize| vectors.clone().narrow(3, index * model_channels, model_channels);
+        Modulation {
+            shift: part(0),
+            scale: part(1),
+            gate: part(2),
+        }
+    }
+}
+
+/// Normalises each token, then scales and shifts it by its frame's modulation.
+///
+/// # Shapes
+/// - tokens: `[batch, frames, tokens, model_channels]`
+/// - shift, scale: `[batch, frames, 1, model_channels]`; frames may be 1
+/// - output: `[batch, frames, tokens, model_channels]`, the tokens' dtype
+pub fn modulate(tokens: Tensor<4>, shift: Tensor<4>, scale: Tensor<4>) -> Tensor<4> {
+    let [_, _, _, model_channels] = tokens.dims();
+    assert_shape!(shift, [_, _, 1, model_channels]);
+    assert_shape!(scale, [_, _, 1, model_channels]);
+    let dtype = tokens.dtype();
+    let tokens = untracked_cast(tokens, DType::F32);
+    let centred = tokens.clone() - tokens.mean_dim(3);
+    let variance = centred.clone().square().mean_dim(3);
+    let normed = untracked_cast(centred * variance.add_scalar(LAYER_NORM_EPS).sqrt().recip(), dtype);
+    normed * scale.add_scalar(1.0) + shift
+}
+
+/// Adds a sub-layer's output to the residual stream, weighted by its frame's gate.
+///
+/// # Shapes
+/// - tokens, output: `[batch, frames, tokens, model_channels]`
+/// - gate: `[batch, frames, 1, model_channels]`; frames may be 1
+pub fn gated_residual(tokens: Tensor<4>, gate: Tensor<4>, output: Tensor<4>) -> Tensor<4> {
+    tokens + output * gate
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_modulation_is_the_shared_vector() {
+        let device = Device::flex();
+        let modulation = AdaLnModulationConfig::new(4, 2).init(&device);
+        let shared = Tensor::<3>::arange(0..12, &device).float().reshape([1, 1, 12]);
+        let parts = modulation.modulation(Tensor::ones([1, 1, 4], &device), shared, DType::F32);
+        let gate: Vec<f32> = parts.gate.into_data().to_vec().expect("float32 data");
+        assert_eq!(gate, [8.0, 9.0, 10.0, 11.0]);
+    }
+
+    #[test]
+    fn modulated_tokens_have_the_mean_and_spread_asked_for() {
+        let device = Device::flex();
+        let tokens = Tensor::<4>::from_data([[[[1.0, 3.0]]]], &device);
+        let full = |value: f32| Tensor::<4>::full([1, 1, 1, 2], value, &device);
+        let output: Vec<f32> = modulate(tokens, full(10.0), full(1.0))
+            .into_data()
+            .to_vec()
+            .expect("float32 data");
+        assert!(
+            (output[0] - 8.0).abs() < 1e-4 && (output[1] - 12.0).abs() < 1e-4,
+            "{output:?}"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! Attention of all tokens of a clip to each other.
+//!
+//! Source: `cosmos_predict2/_src/predict2/networks/minimal_v4_dit.py@50369b8` (`Attention`).
+//! Differs: queries and keys are not rounded to bfloat16 before float32 attention.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+
+use super::modulation::linear_without_bias;
+use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, scaled_dot_product};
+
+/// Configuration of a [`SelfAttention`].
+#[derive(Config, Debug)]
+pub struct SelfAttentionConfig {
+    /// Width of the residual stream.
+    pub model_channels: usize,
+    /// Number of heads.
+    pub num_heads: usize,
+    /// Added to the mean square in the norms of queries and keys.
+    #[config(default = 1e-6)]
+    pub qk_norm_eps: f64,
+}
+
+/// Self-attention with normed queries and keys and rotary positions.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// Projection to queries.
+    pub q_proj: Linear,
+    /// Projection to keys.
+    pub k_proj: Linear,
+    /// Projection to values.
+    pub v_proj: Linear,
+    /// Projection of the attended values.
+    pub output_proj: Linear,
+    /// Norm of each query head.
+    pub q_norm: RmsNorm,
+    /// Norm of each key head.
+    pub k_norm: RmsNorm,
+    /// Number of heads.
+    pub num_heads: usize,
+}
+
+impl SelfAttentionConfig {
+    /// Initialises the layer.
+    pub fn init(&self, device: &Device) -> SelfAttention {
+        let square = || linear_without_bias(self.model_channels, self.model_channels, device);
+        let norm = || {
+            RmsNormConfig::new(self.model_channels / self.num_heads)
+                .with_epsilon(self.qk_norm_eps)
+                .init(device)
+        };
+        SelfAttention {
+            q_proj: square(),
+            k_proj: square(),
+            v_proj: square(),
+            output_proj: square(),
+            q_norm: norm(),
+            k_norm: norm(),
+            num_heads: self.num_heads,
+        }
+    }
+}
+
+impl SelfAttention {
+    /// Attends over all tokens of all frames.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, frames, tokens, model_channels]`
+    /// - rope: `frames * tokens` tokens
+    /// - output: `[batch, frames, tokens, model_channels]`
+    pub fn forward(&self, tokens: Tensor<4>, rope: &RotaryTable) -> Tensor<4> {
+        let [batch, frames, per_frame, model_channels] = tokens.dims();
+        let shape = [
+            batch,
+            frames * per_frame,
+            self.num_heads,
+            model_channels / self.num_heads,
+        ];
+        let heads = |layer: &Linear, tokens: Tensor<4>| layer.forward(tokens).reshape(shape);
+        let query = rope.apply(self.q_norm.forward(heads(&self.q_proj, tokens.clone())));
+        let key = rope.apply(self.k_norm.forward(heads(&self.k_proj, tokens.clone())));
+        let attended = scaled_dot_product(query, key, heads(&self.v_proj, tokens));
+        self.output_proj
+            .forward(attended)
+            .reshape([batch, frames, per_frame, model_channels])
+    }
+}

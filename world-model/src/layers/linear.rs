@@ -1,0 +1,47 @@
+//! Linear layers whose arithmetic is wider than their weights.
+
+use burn::nn::Linear;
+use burn::tensor::module::linear;
+use burn::tensor::{DType, Tensor, assert_shape};
+
+/// Casts only when the dtype differs, so that float32 models record no extra step for gradients.
+pub fn untracked_cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if tensor.dtype() == dtype {
+        tensor
+    } else {
+        tensor.cast(dtype)
+    }
+}
+
+/// Applies a linear layer in float32, whatever the dtype of its weights.
+///
+/// # Shapes
+/// - input: `[..., d_input]`
+/// - output: `[..., d_output]`, float32
+///
+/// # Panics
+/// If the last axis of `input` is not `d_input`.
+pub fn linear_f32<const D: usize>(layer: &Linear, input: Tensor<D>) -> Tensor<D> {
+    let weight = untracked_cast(layer.weight.val(), DType::F32);
+    let [d_input, _] = weight.dims();
+    assert_shape!(input, [.., d_input]);
+    let bias = layer.bias.as_ref().map(|bias| untracked_cast(bias.val(), DType::F32));
+    linear(untracked_cast(input, DType::F32), weight, bias)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn half_precision_weights_give_a_float32_output() {
+        let device = Device::flex();
+        let mut layer = LinearConfig::new(3, 2).init(&device);
+        layer.weight = layer.weight.map(|weight| weight.cast(DType::BF16));
+        let output = linear_f32(&layer, Tensor::<2>::ones([1, 3], &device));
+        assert_eq!(output.dtype(), DType::F32);
+    }
+}

@@ -1,0 +1,19 @@
+//! Layers that more than one network family uses.
+//!
+//! Each does one thing that Burn's own layers do not do in the form that the released checkpoints need: norms with
+//! one rounding at the end, rotary tables computed once per grid, linear layers that can run in float32 whatever the
+//! precision of their weights.
+
+mod attention;
+mod init;
+mod linear;
+mod rms_norm;
+mod rotary;
+mod sinusoidal;
+
+pub use attention::scaled_dot_product;
+pub use init::trunc_normal;
+pub use linear::{linear_f32, untracked_cast};
+pub use rms_norm::{RmsNorm, RmsNormConfig};
+pub use rotary::RotaryTable;
+pub use sinusoidal::sinusoidal_embedding;
