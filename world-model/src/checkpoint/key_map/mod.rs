@@ -1,0 +1,10 @@
+//! Public key names ↔ module field names, one file per model.
+
+mod dit;
+mod path;
+mod rule;
+mod vae;
+
+pub use rule::KeyMap;
+
+pub(super) use path::ModulePath;

@@ -1,0 +1,25 @@
+//! Weights in and out: safetensors, diffusers folders and PyTorch files into Burn modules.
+//!
+//! [`CheckpointSource`] opens a checkpoint, a [`KeyMap`] translates its key names into module paths, and [`load_into`]
+//! fills a module or says what does not fit. [`CheckpointWriter`] writes safetensors. Nothing in a file is executed,
+//! and no allocation exceeds the file.
+
+mod blob;
+mod dtype;
+mod error;
+mod folder;
+mod key_map;
+mod load;
+mod pytorch;
+mod report;
+mod safetensors;
+mod save;
+mod source;
+
+pub use dtype::{SaveDtype, StoredDtype};
+pub use error::CheckpointError;
+pub use key_map::KeyMap;
+pub use load::{load_into, load_matching};
+pub use report::{LoadReport, ShapeMismatch};
+pub use save::CheckpointWriter;
+pub use source::{CheckpointFormat, CheckpointSource};

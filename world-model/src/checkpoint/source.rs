@@ -1,0 +1,190 @@
+//! Where weights come from: a file, a folder or memory, opened without reading the tensors.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::blob::Blob;
+use super::dtype::StoredDtype;
+use super::error::CheckpointError;
+use super::{folder, pytorch, safetensors};
+
+/// Names the container that a checkpoint is stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointFormat {
+    /// One safetensors file.
+    Safetensors,
+    /// Several safetensors files under one index.
+    Sharded,
+    /// A PyTorch `.pt` or `.pth` file.
+    Pytorch,
+}
+
+/// Reads the tensors of one checkpoint by key, each only when asked for.
+#[derive(Debug)]
+pub struct CheckpointSource {
+    pub(super) location: String,
+    pub(super) format: CheckpointFormat,
+    pub(super) tensors: BTreeMap<String, StoredTensor>,
+    pub(super) others: Vec<String>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// A tensor that is known but not read.
+#[derive(Debug)]
+pub(super) struct StoredTensor {
+    pub(super) dtype: StoredDtype,
+    pub(super) shape: Vec<usize>,
+    pub(super) origin: Origin,
+}
+
+/// Where the bytes of a tensor are.
+#[derive(Debug)]
+pub(super) enum Origin {
+    Blob { blob: Arc<Blob>, start: u64, len: usize },
+    Pytorch(pytorch_reader::Tensor),
+}
+
+impl CheckpointSource {
+    /// Opens a safetensors file, a PyTorch `.pt` or `.pth` file, or a folder in the diffusers layout.
+    ///
+    /// The content decides, not the name. Only headers are read.
+    ///
+    /// # Errors
+    /// Every variant of [`CheckpointError`] that concerns reading; a truncated or contradictory file is found here.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return folder::open(path);
+        }
+        let location = path.display().to_string();
+        let read_error = |source| CheckpointError::Read {
+            location: location.clone(),
+            source,
+        };
+
+        let mut start = Vec::new();
+        let mut file = File::open(path).map_err(read_error)?.take(9);
+        file.read_to_end(&mut start).map_err(read_error)?;
+        match start.as_slice() {
+            [_, _, _, _, _, _, _, _, b'{'] => Self::safetensors(&location, Blob::open(path).map_err(read_error)?),
+            // A ZIP archive, or the pickle protocol mark of older files.
+            [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => {
+                let (tensors, others) = pytorch::parse(path, &location)?;
+                let metadata = BTreeMap::new();
+                Ok(Self {
+                    location,
+                    format: CheckpointFormat::Pytorch,
+                    tensors,
+                    others,
+                    metadata,
+                })
+            }
+            _ if path.extension().is_some_and(|extension| extension == "safetensors") => {
+                Self::safetensors(&location, Blob::open(path).map_err(read_error)?)
+            }
+            _ => Err(CheckpointError::UnknownFormat {
+                location,
+                found: start.into_iter().take(8).collect(),
+            }),
+        }
+    }
+
+    /// Opens a safetensors file that is already in memory; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// [`CheckpointError::WrongLength`] and [`CheckpointError::Header`].
+    pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, CheckpointError> {
+        Self::safetensors(name, Blob::Memory(bytes.into()))
+    }
+
+    fn safetensors(location: &str, blob: Blob) -> Result<Self, CheckpointError> {
+        let (tensors, metadata) = safetensors::parse(&Arc::new(blob), location)?;
+        let others = Vec::new();
+        Ok(Self {
+            location: location.to_string(),
+            format: CheckpointFormat::Safetensors,
+            tensors,
+            others,
+            metadata,
+        })
+    }
+
+    /// Returns the file or folder, for messages.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// Returns the container that the checkpoint is stored in.
+    pub fn format(&self) -> CheckpointFormat {
+        self.format
+    }
+
+    /// Returns the keys of all tensors, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Returns the keys of entries that are not tensors, sorted; only PyTorch files have any.
+    pub fn other_keys(&self) -> &[String] {
+        &self.others
+    }
+
+    /// Returns the shape that a tensor is stored in, if the key exists.
+    pub fn shape(&self, key: &str) -> Option<&[usize]> {
+        self.tensors.get(key).map(|tensor| tensor.shape.as_slice())
+    }
+
+    /// Returns the element type that a tensor is stored in, if the key exists.
+    pub fn dtype(&self, key: &str) -> Option<StoredDtype> {
+        self.tensors.get(key).map(|tensor| tensor.dtype)
+    }
+
+    /// Returns the string metadata of a safetensors file; empty for other formats.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Reads one tensor as `f32`, in row-major order.
+    ///
+    /// # Errors
+    /// [`CheckpointError::MissingTensor`], [`CheckpointError::ElementType`] and [`CheckpointError::Read`].
+    pub fn read(&self, key: &str) -> Result<Vec<f32>, CheckpointError> {
+        let tensor = self.tensors.get(key).ok_or_else(|| CheckpointError::MissingTensor {
+            location: self.location.clone(),
+            key: key.to_string(),
+            available: self.keys().take(3).map(str::to_string).collect(),
+        })?;
+        if tensor.dtype == StoredDtype::Other {
+            return Err(self.element_type(key, tensor));
+        }
+        let read_error = |source| CheckpointError::Read {
+            location: self.location.clone(),
+            source,
+        };
+        let bytes = match &tensor.origin {
+            Origin::Blob { blob, start, len } => blob.read(*start, *len).map_err(read_error)?,
+            // The reader answers in the machine's byte order; every target of Burn is little-endian.
+            Origin::Pytorch(tensor) => Cow::Owned(tensor.read().map_err(read_error)?),
+        };
+        tensor
+            .dtype
+            .decode(&bytes)
+            .ok_or_else(|| self.element_type(key, tensor))
+    }
+
+    fn element_type(&self, key: &str, tensor: &StoredTensor) -> CheckpointError {
+        let dtype = match &tensor.origin {
+            Origin::Pytorch(tensor) => format!("{:?}", tensor.dtype()),
+            Origin::Blob { .. } => "integer, boolean or packed".to_string(),
+        };
+        CheckpointError::ElementType {
+            location: self.location.clone(),
+            key: key.to_string(),
+            dtype,
+        }
+    }
+}
