@@ -131,9 +131,9 @@ mod tests {
     fn a_new_modulation_is_the_shared_vector() {
         let device = Device::flex();
         let modulation = AdaLnModulationConfig::new(4, 2).init(&device);
-        let shared = Tensor::<3>::arange(0..12, &device).float().reshape([1, 1, 12]);
+        let shared = Tensor::arange(0..12, &device).float().reshape([1, 1, 12]);
         let parts = modulation.modulation(Tensor::ones([1, 1, 4], &device), shared, DType::F32);
-        let gate: Vec<f32> = parts.gate.into_data().to_vec().expect("float32 data");
+        let gate: Vec<f32> = parts.gate.into_data().try_to_vec().expect("float32 data");
         assert_eq!(gate, [8.0, 9.0, 10.0, 11.0]);
     }
 
@@ -144,7 +144,7 @@ mod tests {
         let full = |value: f32| Tensor::<4>::full([1, 1, 1, 2], value, &device);
         let output: Vec<f32> = modulate(tokens, full(10.0), full(1.0))
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .expect("float32 data");
         assert!(
             (output[0] - 8.0).abs() < 1e-4 && (output[1] - 12.0).abs() < 1e-4,

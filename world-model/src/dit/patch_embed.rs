@@ -119,7 +119,7 @@ mod tests {
             .forward(latents)
             .narrow(2, 1, 1)
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .expect("float32 data");
         assert_eq!(second, [2.0, 3.0, 6.0, 7.0, 10.0, 11.0, 14.0, 15.0]);
     }
@@ -130,7 +130,7 @@ mod tests {
         let tokens = Tensor::arange(0..8, &device).float().reshape([1, 1, 1, 8]);
         let latents: Vec<f32> = unpatchify(tokens, [1, 1, 1], 2, 1)
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .expect("float32 data");
         assert_eq!(latents, [0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]);
     }

@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn zero_embeds_as_ones_then_zeros() {
         let embedding = sinusoidal_embedding(Tensor::zeros([1, 1], &Device::flex()), 6);
-        let values: Vec<f32> = embedding.into_data().to_vec().expect("float32 data");
+        let values: Vec<f32> = embedding.into_data().try_to_vec().expect("float32 data");
         assert_eq!(values, [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -210,7 +210,7 @@ mod tests {
             .abs()
             .sum_dim(2)
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .expect("float32 data");
         assert!(
             size[0] == 0.0 && size[1] == 0.0 && size[2] > 0.0 && size[3] > 0.0,

@@ -89,12 +89,12 @@ mod tests {
         let merged: Vec<f32> = condition
             .merge(full(7.0), full(2.0))
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .expect("float32 data");
         assert_eq!(merged, [7.0, 2.0, 2.0, 7.0, 2.0, 2.0]);
         let times = condition.per_frame_timesteps(Tensor::full([1, 1], 500.0, &device), 0.5);
         assert_eq!(
-            times.into_data().to_vec::<f32>().expect("float32 data"),
+            times.into_data().try_to_vec::<f32>().expect("float32 data"),
             [0.5, 500.0, 500.0]
         );
     }
@@ -104,7 +104,7 @@ mod tests {
         let device = Device::flex();
         for (given, expected) in [(0, 1.0), (2, 0.0)] {
             let condition = FrameCondition::first_frames(given, [1, 2, 1, 1], &device);
-            let generated: Vec<f32> = condition.generated_frames().into_data().to_vec().expect("float32 data");
+            let generated: Vec<f32> = condition.generated_frames().into_data().try_to_vec().expect("float32 data");
             assert_eq!(generated, [expected; 2]);
         }
     }
