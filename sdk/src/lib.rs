@@ -1,5 +1,8 @@
 //! Closed-loop robotics simulation with learned world models.
 
+pub mod evaluation;
+pub mod rollout;
+
 pub use worldloop_envs as envs;
 pub use worldloop_policies as policies;
 pub use worldloop_world_model as world_model;
