@@ -51,12 +51,12 @@ pub(super) struct Camera {
 impl Camera {
     /// The fixed camera: opposite the arm, looking down steeply, so that height shows in the image and in shadows.
     pub(super) fn third_person() -> Self {
-        Self { world_from_camera: look_at(Vec3::new(0.60, 0.0, 0.86), Vec3::new(-0.012, 0.0, 0.0), -Vec3::X), focal: 2.55 }
+        Self { world_from_camera: look_at(Vec3::new(0.60, 0.0, 0.92), Vec3::new(-0.042, 0.0, 0.0), -Vec3::X), focal: 2.45 }
     }
 
     /// The camera on the wrist, in front of the palm, looking at the fingertips.
     pub(super) fn wrist(tool: &Pose3) -> Self {
-        let tool_from_camera = look_at(Vec3::new(0.085, 0.0, 0.13), Vec3::new(0.004, 0.0, 0.0), -Vec3::X);
+        let tool_from_camera = look_at(Vec3::new(0.10, 0.0, 0.12), Vec3::new(0.005, 0.0, -0.005), -Vec3::X);
         Self { world_from_camera: *tool * tool_from_camera, focal: 0.8 }
     }
 

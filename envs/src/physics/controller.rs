@@ -13,7 +13,7 @@ use super::scene::{BLOCK_HALF, Scene};
 /// Physics steps per control step.
 pub(super) const SUBSTEPS: usize = 10;
 /// Translation of an action value of 1, in metres.
-pub const TRANSLATION_SCALE: f32 = 0.03;
+pub const TRANSLATION_SCALE: f32 = 0.025;
 /// Rotation of an action value of 1, in radians.
 pub const ROTATION_SCALE: f32 = 0.2;
 /// Largest change of the gap per physics step, in metres: two control steps from open to closed.

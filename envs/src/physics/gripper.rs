@@ -8,24 +8,24 @@ use rapier3d::math::glamx::{EulerRot, Pose3, Quat, Vec3};
 /// Gap between the fingers when fully open.
 pub const MAX_OPENING: f32 = 0.08;
 /// Half extents of the box in which the tool point moves, centred on [`WORKSPACE_CENTER`].
-pub const WORKSPACE_HALF_EXTENTS: [f32; 3] = [0.17, 0.17, 0.10];
+pub const WORKSPACE_HALF_EXTENTS: [f32; 3] = [0.17, 0.17, 0.085];
 /// Centre of the box in which the tool point moves.
-pub const WORKSPACE_CENTER: [f32; 3] = [0.0, 0.0, 0.115];
+pub const WORKSPACE_CENTER: [f32; 3] = [0.0, 0.0, 0.10];
 /// Largest yaw in either direction, in radians.
 pub const MAX_YAW: f32 = 0.9;
 /// Largest roll and pitch in either direction, in radians.
 pub const MAX_TILT: f32 = 0.3;
 
 /// Half extents of one finger.
-pub(super) const FINGER_HALF: Vec3 = Vec3::new(0.012, 0.007, 0.033);
+pub(super) const FINGER_HALF: Vec3 = Vec3::new(0.014, 0.008, 0.040);
 /// Height of the finger's centre above the tool point: the finger ends 11 mm below it.
-pub(super) const FINGER_CENTER_Z: f32 = 0.022;
+pub(super) const FINGER_CENTER_Z: f32 = 0.029;
 /// Half extents of the palm.
-pub(super) const PALM_HALF: Vec3 = Vec3::new(0.019, 0.054, 0.014);
+pub(super) const PALM_HALF: Vec3 = Vec3::new(0.018, 0.054, 0.013);
 /// Height of the palm's centre above the tool point.
-pub(super) const PALM_CENTER_Z: f32 = 0.068;
+pub(super) const PALM_CENTER_Z: f32 = 0.082;
 /// Height of the wrist, where the forearm ends, above the tool point.
-pub(super) const WRIST_Z: f32 = 0.135;
+pub(super) const WRIST_Z: f32 = 0.150;
 
 /// The parts of the hand that collide, in the tool frame: left finger, right finger, palm.
 pub(super) fn hand_parts(opening: f32) -> [(Pose3, Vec3); 3] {

@@ -63,13 +63,13 @@ impl Form {
 }
 
 fn intersect_cuboid(origin: Vec3, direction: Vec3, half: Vec3) -> Option<Hit> {
-    let inverse = direction.recip();
+    // A direction of exactly 0 would make infinities meet.
+    let inverse = direction.map(|value| if value.abs() < 1e-12 { 1e12 } else { 1.0 / value });
     let center = -origin * inverse;
     let extent = half * inverse.abs();
     let (enter, leave) = (center - extent, center + extent);
     let distance = enter.max_element();
-    // A NaN (a ray inside the plane of a face) fails this comparison and counts as a miss.
-    if !(distance <= leave.min_element() && distance > 0.0) {
+    if distance > leave.min_element() || distance <= 0.0 {
         return None;
     }
     let (face, axis) = match distance {

@@ -12,12 +12,16 @@ use super::palette;
 use super::primitive::{Form, Primitive};
 use super::scene::{Scene, Segment};
 
-/// Direction to the light; steep, so that a shadow lies nearly below what casts it.
+/// Direction to the lamp; steep, so that a shadow lies nearly below what casts it.
 const TO_LIGHT: Vec3 = Vec3::new(0.12, 0.16, 0.98);
-/// Brightness without the light.
-const AMBIENT: f32 = 0.52;
-/// Brightness that the light adds to a surface that faces it.
-const DIFFUSE: f32 = 0.55;
+/// Direction from which the room is brighter: the side of the third-person camera. It casts no shadows.
+const TO_WINDOW: Vec3 = Vec3::new(0.64, 0.0, 0.77);
+/// Brightness of a surface that faces away from lamp and window.
+const AMBIENT: f32 = 0.40;
+/// Brightness that the window adds to a surface that faces it.
+const FILL: f32 = 0.30;
+/// Brightness that the lamp adds to a surface that faces it.
+const DIFFUSE: f32 = 0.38;
 /// Samples along each side of a pixel at an edge.
 const EDGE_SAMPLES: u32 = 4;
 /// Height over a surface from which its shadow rays start, in metres.
@@ -83,20 +87,36 @@ impl RayCaster {
     /// Returns the smooth picture.
     pub(super) fn rgb(&self) -> RgbImage {
         let columns = self.width as usize + 1;
-        let corners: Vec<Sample> = (0..=self.height)
-            .flat_map(|y| (0..=self.width).map(move |x| (x, y)))
-            .map(|(x, y)| self.cast(x as f32, y as f32, self.pixel(x.min(self.width - 1), y.min(self.height - 1))))
-            .collect();
+        let mut corners: Vec<Option<Sample>> = vec![None; columns * (self.height as usize + 1)];
+        let mut corner = |x: u32, y: u32, pixel: usize| {
+            *corners[y as usize * columns + x as usize].get_or_insert_with(|| self.cast(x as f32, y as f32, pixel))
+        };
+        let plain = self.plain_table();
         RgbImage::from_fn(self.width, self.height, |x, y| {
-            let first = y as usize * columns + x as usize;
-            let around = [first, first + 1, first + columns, first + columns + 1].map(|index| corners[index]);
-            let color = if around.iter().all(|sample| sample.key == around[0].key) {
+            let pixel = self.pixel(x, y);
+            if let Some((mask, color)) = plain
+                && self.seen[pixel] == mask
+                && self.shading[pixel] == 0
+            {
+                return rgb_of(color);
+            }
+            let around = [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)].map(|(x, y)| corner(x, y, pixel));
+            rgb_of(if around.iter().all(|sample| sample.key == around[0].key) {
                 around.iter().map(|sample| sample.color).sum::<Vec3>() / 4.0
             } else {
                 self.cast_grid(x, y)
-            };
-            image::Rgb(color.to_array().map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8))
+            })
         })
+    }
+
+    /// Returns the mask and the colour of pixels that show nothing but the lit table, where it fills the view.
+    fn plain_table(&self) -> Option<(u64, Vec3)> {
+        let index = self.primitives.iter().position(|prepared| prepared.primitive.surface.segment == Segment::Table)?;
+        let (right, bottom) = (self.width as f32, self.height as f32);
+        let views = [(0.0, 0.0), (right, 0.0), (0.0, bottom), (right, bottom)].map(|(u, v)| self.cast_at(u, v, 1 << index, 0));
+        // The table's top is flat: what holds at the four corners of the view holds between them.
+        let fills = views.iter().all(|view| view.segment == Segment::Table && view.key == views[0].key);
+        fills.then_some((1 << index, views[0].color))
     }
 
     /// Returns the picture with depth and segmentation.
@@ -123,8 +143,8 @@ impl RayCaster {
         let corners = primitive.corners();
         let outline = self.screen_bounds(&corners);
         mark(&mut self.seen, self.width, outline, bit);
-        // The table is below everything and shades nothing.
-        if primitive.surface.segment != Segment::Table {
+        // The table is below everything; the arm is high up, where a broad lamp leaves no shadow of it.
+        if !matches!(primitive.surface.segment, Segment::Table | Segment::Arm) {
             let to_light = self.to_light;
             let on_table = corners.map(|corner| corner - to_light * (corner.z / to_light.z).max(0.0));
             let shadow = union(outline, self.screen_bounds(&on_table));
@@ -178,13 +198,18 @@ impl RayCaster {
         sum / (EDGE_SAMPLES * EDGE_SAMPLES) as f32
     }
 
-    /// Casts the ray through a point of the screen; `pixel` says which primitives it can meet.
+    /// Casts the ray through a point of the screen that belongs to a pixel.
     fn cast(&self, u: f32, v: f32, pixel: usize) -> Sample {
+        self.cast_at(u, v, self.seen[pixel], self.shading[pixel])
+    }
+
+    /// Casts the ray through a point of the screen against the primitives of two masks.
+    fn cast_at(&self, u: f32, v: f32, seen: u64, shading: u64) -> Sample {
         let in_camera = Vec3::new((u - self.intrinsics.cx) / self.intrinsics.fx, (v - self.intrinsics.cy) / self.intrinsics.fy, 1.0);
         let direction = self.world_from_camera * in_camera;
         let mut nearest = None;
         let mut limit = f32::INFINITY;
-        let mut candidates = self.seen[pixel];
+        let mut candidates = seen;
         while candidates != 0 {
             let index = candidates.trailing_zeros() as usize;
             candidates &= candidates - 1;
@@ -204,8 +229,8 @@ impl RayCaster {
         let facing = hit.normal.dot(prepared.local_light);
         let normal = prepared.primitive.world_from_form * hit.normal;
         let point = self.origin + direction * hit.distance + normal * SHADOW_OFFSET;
-        let lit = facing > 0.0 && !self.is_shaded(point, index, self.shading[pixel]);
-        let brightness = AMBIENT + if lit { DIFFUSE * facing } else { 0.0 };
+        let lit = facing > 0.0 && !self.is_shaded(point, index, shading);
+        let brightness = AMBIENT + FILL * normal.dot(TO_WINDOW).max(0.0) + if lit { DIFFUSE * facing } else { 0.0 };
         Sample {
             color: Vec3::from_array(prepared.primitive.surface.albedo) * brightness,
             key: 1 + (((index as u32) << 4) | (hit.face << 1) | u32::from(lit)),
@@ -228,6 +253,10 @@ impl RayCaster {
         }
         false
     }
+}
+
+fn rgb_of(color: Vec3) -> image::Rgb<u8> {
+    image::Rgb(color.to_array().map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8))
 }
 
 fn mark(masks: &mut [u64], width: u32, [left, top, right, bottom]: [u32; 4], bit: u64) {

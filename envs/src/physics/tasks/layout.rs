@@ -55,10 +55,10 @@ pub(super) fn draw_point_where(rng: &mut Rng, half_extent: f32, fits: impl Fn(Ve
 
 /// Draws where the gripper starts: position of the tool point and yaw.
 pub(super) fn draw_tool(rng: &mut Rng, randomization: &Randomization, away_from: Vec2) -> (Vec3, f32) {
-    let point = draw_point_where(rng, 0.13, |point| point.distance(away_from) > 0.09);
-    let height = rng.random_range(0.11..=0.16);
+    let point = draw_point_where(rng, 0.13, |point| point.distance(away_from) > 0.12);
+    let height = rng.random_range(0.10..=0.15);
     let yaw = rng.random_range(-0.3..=0.3);
-    if randomization.gripper { (point.extend(height), yaw) } else { (Vec3::new(0.0, 0.0, 0.15), 0.0) }
+    if randomization.gripper { (point.extend(height), yaw) } else { (Vec3::new(0.0, 0.0, 0.13), 0.0) }
 }
 
 /// Draws the colours of block and target.
