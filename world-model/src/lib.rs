@@ -4,6 +4,7 @@
 //! knows of robots, policies or episodes on disk.
 
 pub mod checkpoint;
+pub mod diffusion;
 pub mod dit;
 pub mod layers;
 pub mod judge;
