@@ -1,2 +1,50 @@
-//! Parity.
-fn main() {}
+//! The networks against golden vectors found on disk.
+//!
+//! `cargo test --release -p worldloop-tests --test parity [FILTER..]` runs every case whose `family/name` contains one
+//! of the filters. `WORLDLOOP_GOLDEN` names another folder of cases, `WORLDLOOP_GOLDEN_FAMILIES=a,b` selects families,
+//! `WORLDLOOP_GOLDEN_VERBOSE=1` also compares intermediate values of cases that pass.
+
+mod dit;
+mod dit_weights;
+mod ref_dit;
+mod ref_dit_action;
+mod ref_wan_vae;
+mod rope;
+mod runner;
+mod wan_vae;
+
+use std::process::ExitCode;
+
+use runner::Family;
+
+/// Every family, in the order in which a defect is easiest to find.
+const FAMILIES: [Family; 6] = [
+    Family {
+        name: "rope",
+        run: rope::run,
+    },
+    Family {
+        name: "wan_vae",
+        run: wan_vae::run,
+    },
+    Family {
+        name: "ref_wan_vae",
+        run: ref_wan_vae::run,
+    },
+    Family {
+        name: "dit",
+        run: dit::run,
+    },
+    Family {
+        name: "ref_dit",
+        run: ref_dit::run,
+    },
+    Family {
+        name: "ref_dit_action",
+        run: ref_dit_action::run,
+    },
+];
+
+fn main() -> ExitCode {
+    runner::main(&FAMILIES)
+}

@@ -12,8 +12,8 @@ use super::source::CheckpointSource;
 
 /// Loads every parameter of a module, or changes nothing.
 ///
-/// `Linear` weights are stored `[d_output, d_input]` and turned on the way in; axes of length one may differ between
-/// file and module. Parameters keep their device and their `require_grad`.
+/// `Linear` weights are stored `[d_output, d_input]` and turned on the way in. Parameters keep their device and their
+/// `require_grad`.
 ///
 /// # Errors
 /// [`CheckpointError::Incomplete`] if a parameter is missing or of another shape, or if a stored tensor is left over
@@ -134,7 +134,7 @@ impl Loader<'_> {
             shape.to_vec()
         };
         let found = self.source.shape(&key).unwrap_or_default().to_vec();
-        if without_unit_axes(&expected) != without_unit_axes(&found) {
+        if expected != found {
             self.report.mismatched.push(ShapeMismatch { key, expected, found });
             return None;
         }
@@ -172,10 +172,6 @@ impl ModuleMapper for Loader<'_> {
         let tensor = Tensor::from_data(TensorData::new(values, shape), &device);
         param.transform_for_load(tensor, id)
     }
-}
-
-fn without_unit_axes(shape: &[usize]) -> Vec<usize> {
-    shape.iter().copied().filter(|length| *length != 1).collect()
 }
 
 /// Turns a row-major matrix of the given shape.

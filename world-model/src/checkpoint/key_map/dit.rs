@@ -12,10 +12,12 @@ const IGNORED: [&str; 3] = ["accum_*", "pos_embedder*", "*_extra_state"];
 const WRAPPER: &str = "_checkpoint_wrapped_module";
 
 /// NVIDIA's name → the module's.
-const NVIDIA: [(&str, &str); 11] = [
+const NVIDIA: [(&str, &str); 13] = [
     ("^x_embedder.proj.1", "^x_embedder.proj"),
     ("^t_embedder.1", "^t_embedder"),
     ("^crossattn_proj.0", "^crossattn_proj"),
+    ("^action_embedder_B_D", "^conditioning.action.embedding"),
+    ("^action_embedder_B_3D", "^conditioning.action.shared"),
     ("adaln_modulation_self_attn.1", "adaln_modulation_self_attn.linear_1"),
     ("adaln_modulation_self_attn.2", "adaln_modulation_self_attn.linear_2"),
     ("adaln_modulation_cross_attn.1", "adaln_modulation_cross_attn.linear_1"),
@@ -118,6 +120,11 @@ mod tests {
             ("final_layer.linear.weight", "proj_out.weight"),
             ("crossattn_proj.0.bias", "crossattn_proj.0.bias"),
         ];
+        let action = "action_embedder_B_3D.fc1.weight";
+        assert_eq!(
+            KeyMap::dit_nvidia().to_module(action).unwrap(),
+            "conditioning.action.shared.fc1.weight"
+        );
         for (nvidia, diffusers) in pairs {
             let path = KeyMap::dit_nvidia().to_module(nvidia).unwrap();
             assert_eq!(KeyMap::dit_diffusers().to_module(diffusers).unwrap(), path);

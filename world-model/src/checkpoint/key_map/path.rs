@@ -1,14 +1,5 @@
 //! Where in a module a walk is.
 
-/// Burn's containers whose parameters have other names in checkpoints: `gamma` and `beta` are `weight` and `bias`.
-const NORMS: [&str; 5] = [
-    "Struct:LayerNorm",
-    "Struct:RmsNorm",
-    "Struct:GroupNorm",
-    "Struct:BatchNorm",
-    "Struct:InstanceNorm",
-];
-
 /// Container of a fully connected layer, whose weight is stored turned.
 const LINEAR: &str = "Struct:Linear";
 
@@ -33,18 +24,7 @@ impl ModulePath {
             .steps
             .iter()
             .filter(|(_, container)| !container.starts_with("Enum:"));
-        let mut names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
-        if let Some((name, container)) = self.steps.last()
-            && NORMS.contains(&container.as_str())
-            && let Some(last) = names.last_mut()
-        {
-            *last = match name.as_str() {
-                "gamma" => "weight",
-                "beta" => "bias",
-                other => other,
-            };
-        }
-        names.join(".")
+        names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
     }
 
     /// Returns whether the parameter is the matrix of a fully connected layer.

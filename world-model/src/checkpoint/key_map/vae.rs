@@ -15,9 +15,9 @@ const ORIGINAL: [(&str, &str); 10] = [
     ("resample.1", "resample"),
     ("head.0", "head.norm"),
     ("head.2", "head.conv"),
-    ("middle.0", "middle.residual_1"),
+    ("middle.0", "middle.residual_in"),
     ("middle.1", "middle.attention"),
-    ("middle.2", "middle.residual_2"),
+    ("middle.2", "middle.residual_out"),
 ];
 
 /// The diffusers name → the original one, for what does not depend on the number of blocks.

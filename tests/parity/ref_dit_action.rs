@@ -1,0 +1,22 @@
+//! Family `ref_dit_action`: NVIDIA's action-conditioned transformers.
+
+use burn::tensor::Device;
+use worldloop_tests::{Case, Checks};
+
+use crate::ref_dit::compare_velocities;
+use crate::runner::{CaseResult, Outcome};
+
+/// The released class and the older one.
+const CLASSES: [&str; 2] = [
+    "ActionChunkConditionedMinimalV1LVGDiT",
+    "ActionConditionedMinimalV1LVGDiT",
+];
+
+pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> CaseResult {
+    let class: String = case.field(&case.config, "class")?;
+    if !CLASSES.contains(&class.as_str()) {
+        return Ok(Outcome::OutOfScope(format!("its class is {class}")));
+    }
+    compare_velocities(case, checks, device)?;
+    Ok(Outcome::Compared)
+}
