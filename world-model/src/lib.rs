@@ -8,7 +8,9 @@ pub mod diffusion;
 pub mod dit;
 pub mod layers;
 pub mod judge;
+pub mod pipeline;
 pub mod vae;
+pub mod video;
 pub mod world_model;
 
 pub use world_model::{

@@ -51,10 +51,15 @@ mod tests {
         let device = Device::flex();
         let conditional = Tensor::<1>::from_data([1.0], &device);
         let unconditional = Tensor::<1>::from_data([0.25], &device);
-        for (formula, expected) in [(GuidanceFormula::FromConditional, 6.25), (GuidanceFormula::FromUnconditional, 5.5)] {
+        for (formula, expected) in [
+            (GuidanceFormula::FromConditional, 6.25),
+            (GuidanceFormula::FromUnconditional, 5.5),
+        ] {
             let guided = formula.combine(conditional.clone(), unconditional.clone(), 7.0);
             let expected = Tensor::<1>::from_data([expected], &device);
-            guided.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-6));
+            guided
+                .into_data()
+                .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-6));
         }
     }
 }

@@ -31,9 +31,15 @@ impl NumpyRandom {
         let mut state = [seed; STATE_WORDS];
         for index in 1..STATE_WORDS {
             let last = state[index - 1];
-            state[index] = 1_812_433_253u32.wrapping_mul(last ^ (last >> 30)).wrapping_add(index as u32);
+            state[index] = 1_812_433_253u32
+                .wrapping_mul(last ^ (last >> 30))
+                .wrapping_add(index as u32);
         }
-        Self { state, next: STATE_WORDS, spare: None }
+        Self {
+            state,
+            next: STATE_WORDS,
+            spare: None,
+        }
     }
 
     /// Seeds with several 32-bit numbers; at least one.
@@ -102,7 +108,10 @@ impl NumpyRandom {
 
     /// Draws a tensor of normal numbers, last axis fastest.
     pub fn standard_normal_tensor<const D: usize>(&mut self, shape: [usize; D], device: &Device) -> Tensor<D> {
-        Tensor::from_data(TensorData::new(self.standard_normals(shape.iter().product()), shape), device)
+        Tensor::from_data(
+            TensorData::new(self.standard_normals(shape.iter().product()), shape),
+            device,
+        )
     }
 
     fn twist(&mut self) {
@@ -110,7 +119,11 @@ impl NumpyRandom {
             let upper = self.state[index] & 0x8000_0000;
             let lower = self.state[(index + 1) % STATE_WORDS] & 0x7fff_ffff;
             let bits = upper | lower;
-            let twisted = if bits & 1 == 0 { bits >> 1 } else { (bits >> 1) ^ 0x9908_b0df };
+            let twisted = if bits & 1 == 0 {
+                bits >> 1
+            } else {
+                (bits >> 1) ^ 0x9908_b0df
+            };
             self.state[index] = self.state[(index + MIDDLE) % STATE_WORDS] ^ twisted;
         }
         self.next = 0;
@@ -133,8 +146,21 @@ mod tests {
     #[test]
     fn seeds_0_and_1_give_numpys_numbers() {
         for (seed, expected) in [
-            (0, [1.76405235, 0.40015721, 0.97873798, 2.2408932, 1.86755799, -0.97727788]),
-            (1, [1.62434536, -0.61175641, -0.52817175, -1.07296862, 0.86540763, -2.3015387]),
+            (
+                0,
+                [1.76405235, 0.40015721, 0.97873798, 2.2408932, 1.86755799, -0.97727788],
+            ),
+            (
+                1,
+                [
+                    1.62434536,
+                    -0.61175641,
+                    -0.52817175,
+                    -1.07296862,
+                    0.86540763,
+                    -2.3015387,
+                ],
+            ),
         ] {
             let mut random = NumpyRandom::new(seed);
             for value in expected {
@@ -148,7 +174,10 @@ mod tests {
     fn word_seeds_follow_the_reference_generator() {
         let mut random = NumpyRandom::from_words(&[0x123, 0x234, 0x345, 0x456]);
         let first: Vec<u32> = (0..5).map(|_| random.next_u32()).collect();
-        assert_eq!(first, [1_067_595_299, 955_945_823, 477_289_528, 4_107_218_783, 4_228_976_476]);
+        assert_eq!(
+            first,
+            [1_067_595_299, 955_945_823, 477_289_528, 4_107_218_783, 4_228_976_476]
+        );
     }
 
     #[test]

@@ -123,12 +123,19 @@ pub fn sample(
         let mut velocity = network(input.clone(), times.clone(), Branch::Conditional);
         if guided {
             let unconditional = network(input, times, Branch::Unconditional);
-            velocity = config.guidance_formula.combine(velocity, unconditional, config.guidance_scale);
+            velocity = config
+                .guidance_formula
+                .combine(velocity, unconditional, config.guidance_scale);
         }
         let velocity = velocity.mul(free.clone()).add(given_velocity.clone());
         sample = scheduler.step(sample, velocity.clone());
         let num_steps = schedule.num_evaluations();
-        progress(SamplerProgress { step, num_steps, velocity: &velocity, sample: &sample });
+        progress(SamplerProgress {
+            step,
+            num_steps,
+            velocity: &velocity,
+            sample: &sample,
+        });
     }
     sample
 }
@@ -143,7 +150,11 @@ impl ConditionFrames {
     }
 
     fn per_frame(&self, frames: usize, value: impl Fn(bool) -> f32) -> Vec<f32> {
-        self.counts.iter().flat_map(|&count| (0..frames).map(move |frame| frame < count)).map(value).collect()
+        self.counts
+            .iter()
+            .flat_map(|&count| (0..frames).map(move |frame| frame < count))
+            .map(value)
+            .collect()
     }
 }
 
@@ -178,20 +189,34 @@ mod tests {
     fn clip(device: &Device) -> (Tensor<5>, ConditionFrames) {
         let noise = Tensor::random([2, 3, 4, 2, 2], Distribution::Normal(0.0, 1.0), device);
         let latents = Tensor::random([2, 3, 4, 2, 2], Distribution::Normal(0.0, 1.0), device);
-        (noise, ConditionFrames { latents, counts: vec![1, 2] })
+        (
+            noise,
+            ConditionFrames {
+                latents,
+                counts: vec![1, 2],
+            },
+        )
     }
 
     #[test]
     fn given_frames_keep_a_share_of_noise() {
         let device = Device::flex();
         let (noise, condition) = clip(&device);
-        let config = SamplerConfig { num_steps: 4, ..SamplerConfig::default() };
+        let config = SamplerConfig {
+            num_steps: 4,
+            ..SamplerConfig::default()
+        };
         let first_sigma = config.sigmas.schedule(4).sigmas[0];
         let network = |input: Tensor<5>, _: Tensor<2>, _: Branch| input;
         let sampled = sample(&config, noise.clone(), &condition, false, network, |_| {});
-        let kept = noise.mul_scalar(1.0 - first_sigma).add(condition.latents.mul_scalar(first_sigma));
+        let kept = noise
+            .mul_scalar(1.0 - first_sigma)
+            .add(condition.latents.mul_scalar(first_sigma));
         let tolerance = Tolerance::absolute(1e-5);
-        sampled.narrow(2, 0, 1).into_data().assert_approx_eq::<f32>(&kept.narrow(2, 0, 1).into_data(), tolerance);
+        sampled
+            .narrow(2, 0, 1)
+            .into_data()
+            .assert_approx_eq::<f32>(&kept.narrow(2, 0, 1).into_data(), tolerance);
     }
 
     #[test]
@@ -199,7 +224,10 @@ mod tests {
         let device = Device::flex();
         let (noise, condition) = clip(&device);
         let mut calls = 0;
-        let config = SamplerConfig { num_steps: 3, ..SamplerConfig::default() };
+        let config = SamplerConfig {
+            num_steps: 3,
+            ..SamplerConfig::default()
+        };
         let network = |input: Tensor<5>, _: Tensor<2>, branch: Branch| {
             assert_eq!(branch, Branch::Conditional);
             calls += 1;
@@ -213,10 +241,16 @@ mod tests {
     fn given_frames_can_have_their_own_time() {
         let device = Device::flex();
         let (noise, condition) = clip(&device);
-        let config = SamplerConfig { num_steps: 1, conditional_frame_timestep: Some(0.1), ..SamplerConfig::default() };
+        let config = SamplerConfig {
+            num_steps: 1,
+            conditional_frame_timestep: Some(0.1),
+            ..SamplerConfig::default()
+        };
         let network = |input: Tensor<5>, times: Tensor<2>, _: Branch| {
             let expected = TensorData::from([[0.1f32, 999.0, 999.0, 999.0], [0.1, 0.1, 999.0, 999.0]]);
-            times.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
+            times
+                .into_data()
+                .assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
             input
         };
         sample(&config, noise, &condition, false, network, |_| {});

@@ -68,22 +68,28 @@ impl SigmaTable {
     pub fn schedule(self, num_steps: usize) -> SigmaSchedule {
         let steps = num_steps.max(1);
         let sigmas = match self {
-            Self::Shift { shift } => {
-                linspace(SHIFT_SIGMA_MAX, 0.0, steps + 1).take(steps).map(|sigma| shifted(sigma, shift)).collect()
-            }
+            Self::Shift { shift } => linspace(SHIFT_SIGMA_MAX, 0.0, steps + 1)
+                .take(steps)
+                .map(|sigma| shifted(sigma, shift))
+                .collect(),
             Self::Karras => karras(steps + 1),
             Self::KarrasDiffusers => karras(steps),
             Self::ShiftDiffusers { shift } => {
                 let table = linspace(1.0, 1.0 / TRAIN_STEPS, steps + 1).take(steps);
-                table.map(|sigma| shifted(sigma, shift).min(1.0 - DIFFUSERS_FIRST_GAP)).collect()
+                table
+                    .map(|sigma| shifted(sigma, shift).min(1.0 - DIFFUSERS_FIRST_GAP))
+                    .collect()
             }
             Self::EulerDiffusers { shift } => {
                 let smallest = shifted(1.0 / TRAIN_STEPS, shift);
-                linspace(1.0, smallest, steps).map(|sigma| shifted(sigma, shift)).collect()
+                linspace(1.0, smallest, steps)
+                    .map(|sigma| shifted(sigma, shift))
+                    .collect()
             }
-            Self::Uniform { shift } => {
-                linspace(1.0, 0.0, steps + 1).take(steps).map(|sigma| shifted(sigma, shift)).collect()
-            }
+            Self::Uniform { shift } => linspace(1.0, 0.0, steps + 1)
+                .take(steps)
+                .map(|sigma| shifted(sigma, shift))
+                .collect(),
         };
         SigmaSchedule::new(sigmas)
     }
@@ -151,7 +157,11 @@ mod tests {
 
     #[test]
     fn one_step_is_a_table_too() {
-        for table in [SigmaTable::default(), SigmaTable::Karras, SigmaTable::EulerDiffusers { shift: 5.0 }] {
+        for table in [
+            SigmaTable::default(),
+            SigmaTable::Karras,
+            SigmaTable::EulerDiffusers { shift: 5.0 },
+        ] {
             let sigmas = table.schedule(1).sigmas;
             assert!(sigmas.iter().all(|sigma| sigma.is_finite()), "{table:?}: {sigmas:?}");
         }

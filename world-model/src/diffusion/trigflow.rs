@@ -44,7 +44,10 @@ impl TrigFlow {
     /// Returns the four angles of the released students.
     pub fn four_steps() -> Self {
         let angles = vec![FRAC_PI_2, 15f64.atan(), 5f64.atan(), (5.0 / 3.0f64).atan()];
-        Self { angles, round_time: true }
+        Self {
+            angles,
+            round_time: true,
+        }
     }
 
     /// Returns the coefficients of the wrapper around a rectified-flow network.
@@ -52,7 +55,12 @@ impl TrigFlow {
         let (sine, cosine) = angle.sin_cos();
         let time = sine / (cosine + sine);
         let scale = 1.0 / (cosine + sine);
-        TrigFlowCoefficients { skip: scale, out: -time, input: scale, noise: time }
+        TrigFlowCoefficients {
+            skip: scale,
+            out: -time,
+            input: scale,
+            noise: time,
+        }
     }
 
     /// Runs the loop from `noise`, which is mixed in again at every step.
@@ -67,14 +75,24 @@ impl TrigFlow {
         let mut steps = Vec::with_capacity(self.angles.len());
         for (index, &angle) in self.angles.iter().enumerate() {
             let factors = Self::coefficients(angle);
-            let time = if self.round_time { bf16::from_f64(factors.noise).to_f64() } else { factors.noise };
+            let time = if self.round_time {
+                bf16::from_f64(factors.noise).to_f64()
+            } else {
+                factors.noise
+            };
             let output = network(sample.clone().mul_scalar(factors.input).cast(DType::F32), time).cast(DType::F64);
             let clean = sample.mul_scalar(factors.skip).add(output.mul_scalar(factors.out));
             sample = match self.angles.get(index + 1) {
-                Some(next) => clean.clone().mul_scalar(next.cos()).add(noise.clone().mul_scalar(next.sin())),
+                Some(next) => clean
+                    .clone()
+                    .mul_scalar(next.cos())
+                    .add(noise.clone().mul_scalar(next.sin())),
                 None => clean.clone(),
             };
-            steps.push(TrigFlowStep { clean, sample: sample.clone() });
+            steps.push(TrigFlowStep {
+                clean,
+                sample: sample.clone(),
+            });
         }
         steps
     }
@@ -86,7 +104,10 @@ mod tests {
 
     #[test]
     fn four_steps_have_the_published_times() {
-        let times = TrigFlow::four_steps().angles.into_iter().map(|angle| TrigFlow::coefficients(angle).noise);
+        let times = TrigFlow::four_steps()
+            .angles
+            .into_iter()
+            .map(|angle| TrigFlow::coefficients(angle).noise);
         for (found, expected) in times.zip([1.0, 0.9375, 5.0 / 6.0, 0.625]) {
             assert!((found - expected).abs() < 1e-12, "{found} instead of {expected}");
         }

@@ -45,7 +45,12 @@ struct Interval {
 impl UniPc {
     /// Starts at the first sigma.
     pub fn new(schedule: SigmaSchedule) -> Self {
-        Self { schedule, step: 0, history: Vec::new(), previous: None }
+        Self {
+            schedule,
+            step: 0,
+            history: Vec::new(),
+            previous: None,
+        }
     }
 
     /// Corrects the sample at the current sigma with the clean sample just predicted there.
@@ -82,7 +87,11 @@ impl UniPc {
     fn interval(&self, step: usize) -> Interval {
         let (from, to) = (self.schedule.sigmas[step], self.schedule.sigmas[step + 1]);
         let length = log_ratio(to) - log_ratio(from);
-        Interval { keep: to / from, pull: -(1.0 - to) * (-length).exp_m1(), step: length }
+        Interval {
+            keep: to / from,
+            pull: -(1.0 - to) * (-length).exp_m1(),
+            step: length,
+        }
     }
 
     /// Returns the log ratio at the start of interval `step` less that at its end: a negative number.
@@ -120,7 +129,10 @@ impl Scheduler for UniPc {
         }
         let order = left.min(self.step + 1).min(2);
         let next = self.predict(corrected.clone(), order);
-        self.previous = Some(Predicted { sample: corrected, order });
+        self.previous = Some(Predicted {
+            sample: corrected,
+            order,
+        });
         self.step += 1;
         next
     }
@@ -152,11 +164,14 @@ mod tests {
     fn solve(table: SigmaTable, steps: usize) -> f64 {
         let device = Device::flex();
         let mut scheduler = UniPc::new(table.schedule(steps));
-        let mut sample =
-            Tensor::<5>::from_data(TensorData::new(vec![1.0f64], [1, 1, 1, 1, 1]), (&device, DType::F64));
+        let mut sample = Tensor::<5>::from_data(TensorData::new(vec![1.0f64], [1, 1, 1, 1, 1]), (&device, DType::F64));
         for step in 0..scheduler.schedule().num_evaluations() {
             let sigma = scheduler.schedule().sigmas[step];
-            let velocity = sample.clone().tanh().sub(sample.clone().mul_scalar(sigma)).add_scalar(0.3);
+            let velocity = sample
+                .clone()
+                .tanh()
+                .sub(sample.clone().mul_scalar(sigma))
+                .add_scalar(0.3);
             sample = scheduler.step(sample, velocity);
         }
         sample.into_data().try_to_vec::<f64>().expect("values are float64")[0]
@@ -172,7 +187,10 @@ mod tests {
             (SigmaTable::Karras, 35, 0.488429212142555),
         ] {
             let found = solve(table, steps);
-            assert!((found - expected).abs() < 1e-12, "{table:?} {steps}: {found} instead of {expected}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{table:?} {steps}: {found} instead of {expected}"
+            );
         }
     }
 }

@@ -39,7 +39,10 @@ pub struct SpatialAttention {
 impl SpatialAttentionConfig {
     /// Initializes a new [`SpatialAttention`]; the output projection starts at zero, as upstream.
     pub fn init(&self, device: &Device) -> SpatialAttention {
-        let initializer = Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
+        let initializer = Initializer::KaimingUniform {
+            gain: 1.0 / 3f64.sqrt(),
+            fan_out_only: false,
+        };
         let channels = self.channels;
         SpatialAttention {
             norm: RmsNorm::new(channels, device),
@@ -79,7 +82,10 @@ impl SpatialAttention {
     /// - frames and output: `[batch, frames, height, width, channels]`
     pub fn forward(&self, frames: Tensor<5>) -> Tensor<5> {
         let [batch, count, height, width, channels] = frames.dims();
-        let rows = self.norm.forward(frames.clone()).reshape([batch * count, height * width, channels]);
+        let rows = self
+            .norm
+            .forward(frames.clone())
+            .reshape([batch * count, height * width, channels]);
         let [query, key, value] = self
             .to_qkv
             .forward(rows)

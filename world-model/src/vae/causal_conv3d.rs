@@ -39,7 +39,10 @@ impl CausalConv3dConfig {
         let [channels_in, channels_out] = self.channels;
         let [kernel_frames, kernel_height, kernel_width] = self.kernel_size;
         let fan_in = channels_in * kernel_frames * kernel_height * kernel_width;
-        let initializer = Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
+        let initializer = Initializer::KaimingUniform {
+            gain: 1.0 / 3f64.sqrt(),
+            fan_out_only: false,
+        };
         let shape = [channels_out, channels_in, kernel_frames, kernel_height, kernel_width];
         CausalConv3d {
             weight: initializer.init_with(shape, Some(fan_in), None, device),
@@ -116,7 +119,9 @@ mod tests {
             pieces.push(conv.forward(clip.clone().narrow(1, start, count), &mut cache));
         }
         let joined = Tensor::cat(pieces, 1);
-        joined.into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
+        joined
+            .into_data()
+            .assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]

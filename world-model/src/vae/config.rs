@@ -147,13 +147,33 @@ impl WanVaeConfig {
             return Err(VaeConfigError::Zero { field });
         }
         let lengths = [
-            ("temporal_downsample", self.temporal_downsample.len(), self.dim_mult.len() - 1, "one per step between levels"),
-            ("latents_mean", self.latents_mean.len(), self.z_dim, "one per latent channel"),
-            ("latents_std", self.latents_std.len(), self.z_dim, "one per latent channel"),
+            (
+                "temporal_downsample",
+                self.temporal_downsample.len(),
+                self.dim_mult.len() - 1,
+                "one per step between levels",
+            ),
+            (
+                "latents_mean",
+                self.latents_mean.len(),
+                self.z_dim,
+                "one per latent channel",
+            ),
+            (
+                "latents_std",
+                self.latents_std.len(),
+                self.z_dim,
+                "one per latent channel",
+            ),
         ];
         for (field, found, expected, reason) in lengths {
             if found != expected {
-                return Err(VaeConfigError::Length { field, expected, found, reason });
+                return Err(VaeConfigError::Length {
+                    field,
+                    expected,
+                    found,
+                    reason,
+                });
             }
         }
         for level in 1..self.dim_mult.len() {
@@ -162,10 +182,15 @@ impl WanVaeConfig {
                 return Err(VaeConfigError::OddChannels { level, channels });
             }
         }
-        match self.latents_std.iter().position(|value| !value.is_finite() || *value <= 0.0) {
-            Some(channel) => {
-                Err(VaeConfigError::Deviation { channel, value: self.latents_std[channel].to_string() })
-            }
+        match self
+            .latents_std
+            .iter()
+            .position(|value| !value.is_finite() || *value <= 0.0)
+        {
+            Some(channel) => Err(VaeConfigError::Deviation {
+                channel,
+                value: self.latents_std[channel].to_string(),
+            }),
             None => Ok(()),
         }
     }
@@ -195,6 +220,9 @@ mod tests {
     fn config_survives_json() {
         let config = WanVaeConfig::tiny().with_clamp_output(true);
         let json = serde_json::to_string(&config).expect("config serialises");
-        assert_eq!(serde_json::from_str::<WanVaeConfig>(&json).expect("config parses"), config);
+        assert_eq!(
+            serde_json::from_str::<WanVaeConfig>(&json).expect("config parses"),
+            config
+        );
     }
 }

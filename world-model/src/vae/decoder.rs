@@ -44,7 +44,9 @@ impl VaeDecoder {
         for level in (0..config.dim_mult.len()).rev() {
             for _ in 0..=config.num_res_blocks {
                 let out = config.level_channels(level);
-                upsamples.push(DecoderLayer::Residual(ResidualBlockConfig::new([channels, out]).init(device)));
+                upsamples.push(DecoderLayer::Residual(
+                    ResidualBlockConfig::new([channels, out]).init(device),
+                ));
                 channels = out;
             }
             if level > 0 {

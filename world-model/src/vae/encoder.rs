@@ -64,7 +64,9 @@ impl VaeEncoder {
         for level in 0..config.dim_mult.len() {
             for _ in 0..config.num_res_blocks {
                 let out = config.level_channels(level);
-                downsamples.push(EncoderLayer::Residual(ResidualBlockConfig::new([channels, out]).init(device)));
+                downsamples.push(EncoderLayer::Residual(
+                    ResidualBlockConfig::new([channels, out]).init(device),
+                ));
                 channels = out;
             }
             if let Some(&temporal) = config.temporal_downsample.get(level) {

@@ -29,12 +29,20 @@ pub struct FeatureCache {
 impl FeatureCache {
     /// Creates a cache for a clip that comes in pieces.
     pub fn streaming() -> Self {
-        Self { slots: Vec::new(), cursor: 0, keeps: true }
+        Self {
+            slots: Vec::new(),
+            cursor: 0,
+            keeps: true,
+        }
     }
 
     /// Creates a cache for a clip that comes whole: it keeps nothing alive.
     pub fn one_shot() -> Self {
-        Self { slots: Vec::new(), cursor: 0, keeps: false }
+        Self {
+            slots: Vec::new(),
+            cursor: 0,
+            keeps: false,
+        }
     }
 
     /// Returns whether no piece has been seen yet.

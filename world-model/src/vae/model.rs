@@ -119,7 +119,10 @@ impl WanVae {
     pub fn encode(&self, video: Tensor<5>) -> Posterior {
         let [_, _, frames, height, width] = video.dims();
         let time = self.temporal_compression;
-        assert!(frames % time == 1 % time, "a clip has {frames} frames, one more than a multiple of {time} is needed");
+        assert!(
+            frames % time == 1 % time,
+            "a clip has {frames} frames, one more than a multiple of {time} is needed"
+        );
         self.assert_size(height, width);
         self.encode_with(video, &mut FeatureCache::one_shot())
     }
@@ -135,7 +138,10 @@ impl WanVae {
         let [_, _, frames, height, width] = video.dims();
         let time = self.temporal_compression;
         let extra = if state.0.is_fresh() { 1 % time } else { 0 };
-        assert!(frames % time == extra, "a piece has {frames} frames, {extra} more than a multiple of {time} is needed");
+        assert!(
+            frames % time == extra,
+            "a piece has {frames} frames, {extra} more than a multiple of {time} is needed"
+        );
         self.assert_size(height, width);
         self.encode_with(video, &mut state.0)
     }
@@ -191,7 +197,11 @@ impl WanVae {
         cache.rewind();
         let hidden = self.conv2.forward(latents.permute([0, 2, 3, 4, 1]), cache);
         let video = self.decoder.forward(hidden, cache).permute([0, 4, 1, 2, 3]);
-        if self.clamp_output { video.clamp(-1.0, 1.0) } else { video }
+        if self.clamp_output {
+            video.clamp(-1.0, 1.0)
+        } else {
+            video
+        }
     }
 
     fn assert_size(&self, height: usize, width: usize) {
@@ -234,7 +244,9 @@ mod tests {
         for (start, count) in [(0, 1), (1, 1), (2, 2), (4, 1)] {
             pieces.push(vae.decode_chunk(latents.clone().narrow(2, start, count), &mut state));
         }
-        Tensor::cat(pieces, 2).into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
+        Tensor::cat(pieces, 2)
+            .into_data()
+            .assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]
@@ -248,7 +260,9 @@ mod tests {
         for (start, count) in [(0, 1), (1, 4), (5, 8), (13, 4)] {
             pieces.push(vae.encode_chunk(video.clone().narrow(2, start, count), &mut state).mean);
         }
-        Tensor::cat(pieces, 2).into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
+        Tensor::cat(pieces, 2)
+            .into_data()
+            .assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]
@@ -262,7 +276,9 @@ mod tests {
         vae.decode_chunk(latents.clone().narrow(2, 2, 1), &mut state);
         let forked = vae.decode_chunk(latents.clone().narrow(2, 1, 1), &mut fork);
         let whole = vae.decode(latents.narrow(2, 0, 2)).narrow(2, 1, 4);
-        forked.into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
+        forked
+            .into_data()
+            .assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]

@@ -23,7 +23,9 @@ impl<const D: usize> RmsNorm<D> {
     pub fn new(channels: usize, device: &Device) -> Self {
         let mut shape = [1; D];
         shape[0] = channels;
-        Self { gamma: Initializer::Ones.init(shape, device) }
+        Self {
+            gamma: Initializer::Ones.init(shape, device),
+        }
     }
 
     /// Normalises.
@@ -34,7 +36,11 @@ impl<const D: usize> RmsNorm<D> {
         let channels = self.gamma.dims()[0];
         assert_shape!(frames, [_, _, _, _, channels]);
         let length = frames.clone().powi_scalar(2).sum_dim(4).sqrt().clamp_min(MIN_LENGTH);
-        let factor = self.gamma.val().reshape([1, 1, 1, 1, channels]).mul_scalar((channels as f64).sqrt());
+        let factor = self
+            .gamma
+            .val()
+            .reshape([1, 1, 1, 1, channels])
+            .mul_scalar((channels as f64).sqrt());
         frames.div(length).mul(factor)
     }
 
@@ -60,6 +66,8 @@ mod tests {
         let normed = RmsNorm::<4>::new(2, &device).forward(frames);
         let root = 2f32.sqrt();
         let expected = TensorData::new(vec![0.6 * root, 0.8 * root, 0.0, 0.0], [1, 1, 1, 2, 2]);
-        normed.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
+        normed
+            .into_data()
+            .assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
     }
 }

@@ -28,7 +28,10 @@ impl FrameConv {
     fn new(channels: [usize; 2], device: &Device) -> Self {
         let [channels_in, channels_out] = channels;
         let fan_in = channels_in * 9;
-        let initializer = Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
+        let initializer = Initializer::KaimingUniform {
+            gain: 1.0 / 3f64.sqrt(),
+            fan_out_only: false,
+        };
         Self {
             weight: initializer.init_with([channels_out, channels_in, 3, 3], Some(fan_in), None, device),
             bias: initializer.init_with([channels_out], Some(fan_in), None, device),
@@ -36,7 +39,10 @@ impl FrameConv {
     }
 
     fn convolve(&self, frames: Tensor<5>, stride: usize, padding: (usize, usize)) -> Tensor<5> {
-        let geometry = Geometry { stride: [1, stride, stride], padding: [(0, 0), padding, padding] };
+        let geometry = Geometry {
+            stride: [1, stride, stride],
+            padding: [(0, 0), padding, padding],
+        };
         convolve(frames, self.weight.val().unsqueeze_dim(2), self.bias.val(), geometry)
     }
 }
@@ -53,9 +59,15 @@ pub struct Downsample {
 impl Downsample {
     /// Creates a downsampling step.
     pub fn new(channels: usize, temporal: bool, device: &Device) -> Self {
-        let time_conv =
-            || CausalConv3dConfig::new([channels, channels], [3, 1, 1]).with_stride_frames(2).init(device);
-        Self { resample: FrameConv::new([channels, channels], device), time_conv: temporal.then(time_conv) }
+        let time_conv = || {
+            CausalConv3dConfig::new([channels, channels], [3, 1, 1])
+                .with_stride_frames(2)
+                .init(device)
+        };
+        Self {
+            resample: FrameConv::new([channels, channels], device),
+            time_conv: temporal.then(time_conv),
+        }
     }
 
     /// Downsamples the next piece of a clip; the first frame of a clip passes through in time.
@@ -97,7 +109,10 @@ impl Upsample {
     /// Creates an upsampling step.
     pub fn new(channels: usize, temporal: bool, device: &Device) -> Self {
         let time_conv = || CausalConv3dConfig::new([channels, 2 * channels], [3, 1, 1]).init(device);
-        Self { resample: FrameConv::new([channels, channels / 2], device), time_conv: temporal.then(time_conv) }
+        Self {
+            resample: FrameConv::new([channels, channels / 2], device),
+            time_conv: temporal.then(time_conv),
+        }
     }
 
     /// Upsamples the next piece of a clip; the first frame of a clip stays one frame.

@@ -1,0 +1,350 @@
+//! Chunk after chunk: the action-conditioned model as a [`WorldModel`].
+//!
+//! Source: `cosmos_predict2/action_conditioned.py@687da63`.
+//! Differs:
+//! - the carry between chunks stays in float, unless the config says otherwise
+//! - a short last chunk repeats its last action instead of adding zeros, and what it adds is not returned
+//! - the frame between two chunks is returned once
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::chunk::{ChunkConstants, ChunkInput, ChunkOutput, predict_chunk};
+use super::config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
+use super::error::PipelineError;
+use crate::diffusion::{NumpyRandom, SamplerProgress};
+use crate::video::{clips_to_tensor, tensor_to_clips};
+use crate::world_model::{
+    Frame, Prediction, PredictionRequest, WorldModel, WorldModelError, WorldModelSpec, WorldState,
+};
+
+/// Most episodes that go through the networks at once; more are split, to bound the memory.
+const MAX_BATCH: usize = 16;
+
+/// Action-conditioned Cosmos-Predict2.5.
+#[derive(Debug)]
+pub struct Predict {
+    config: PredictConfig,
+    networks: PredictNetworks,
+    constants: ChunkConstants,
+    device: Device,
+}
+
+impl Predict {
+    /// Puts the parts together; `text` and `negative_text` are embeddings, `[1, tokens, channels]`.
+    ///
+    /// Without `text`, an all-zero embedding stands in. The text is projected here, once. Guidance is skipped where
+    /// the negative text is absent or the same.
+    ///
+    /// # Errors
+    /// The [`PipelineError`] of a config whose parts do not fit.
+    pub fn new(
+        config: PredictConfig,
+        networks: PredictNetworks,
+        text: Option<Tensor<3>>,
+        negative_text: Option<Tensor<3>>,
+        device: &Device,
+    ) -> Result<Self, PipelineError> {
+        config.validate()?;
+        let zeros = || Tensor::zeros([1, config.text_tokens, config.dit.text_channels()], device);
+        let context = networks.dit.project_context(text.unwrap_or_else(zeros));
+        let negative = negative_text
+            .map(|text| networks.dit.project_context(text))
+            .filter(|negative| !negative.matches(&context));
+        let [_, frames, height, width] = config.latent_shape();
+        let rope = networks.dit.rotary_table([frames, height, width], device);
+        let constants = ChunkConstants {
+            context,
+            negative,
+            rope,
+        };
+        Ok(Self {
+            config,
+            networks,
+            constants,
+            device: device.clone(),
+        })
+    }
+
+    /// Returns the config.
+    pub fn config(&self) -> &PredictConfig {
+        &self.config
+    }
+
+    /// Returns the networks.
+    pub fn networks(&self) -> &PredictNetworks {
+        &self.networks
+    }
+
+    /// Samples one chunk for a batch, as tensors.
+    ///
+    /// # Panics
+    /// If the shapes do not fit the config.
+    pub fn predict_chunk(&self, input: ChunkInput, progress: impl FnMut(SamplerProgress<'_>)) -> ChunkOutput {
+        predict_chunk(&self.config, &self.networks, &self.constants, input, progress)
+    }
+
+    /// Returns the noise of one chunk of one episode.
+    fn noise(&self, state: &WorldState) -> Vec<f32> {
+        let count = self.config.latent_shape().iter().product();
+        let words = |number: u64| [number as u32, (number >> 32) as u32];
+        let mut random = match self.config.noise_seed {
+            NoiseSeed::EpisodeAndChunk => {
+                NumpyRandom::from_words(&[words(state.seed), words(state.chunk_index)].concat())
+            }
+            NoiseSeed::FirstAction => {
+                let first_action = state.chunk_index.wrapping_mul(self.config.spec.chunk_length as u64);
+                NumpyRandom::new(first_action as u32)
+            }
+        };
+        random.standard_normals(count)
+    }
+
+    fn input(&self, requests: &[PredictionRequest<'_>]) -> ChunkInput {
+        let batch = requests.len();
+        let [channels, frames, height, width] = self.config.latent_shape();
+        let noise = requests.iter().flat_map(|request| self.noise(request.state)).collect();
+        let noise = TensorData::new::<f32, _>(noise, [batch, channels, frames, height, width]);
+        let chunk = self.config.spec.chunk_length;
+        let actions = requests.iter().flat_map(|request| {
+            let missing = chunk - request.actions.len();
+            let last = request.actions.last().into_iter().cycle().take(missing).cloned();
+            let padded: Vec<Vec<f32>> = request.actions.iter().cloned().chain(last).collect();
+            self.config.scaled_actions(&padded)
+        });
+        let actions = TensorData::new::<f32, _>(actions.collect(), [batch, chunk, self.config.spec.action_dim()]);
+        let contexts: Vec<&[Frame]> = requests
+            .iter()
+            .map(|request| request.state.context[0].as_slice())
+            .collect();
+        ChunkInput {
+            frames: clips_to_tensor(&contexts, &self.device),
+            actions: Tensor::from_data(actions, &self.device),
+            noise: Tensor::from_data(noise, &self.device),
+        }
+    }
+
+    fn predict_batch(&self, requests: &[PredictionRequest<'_>]) -> Result<Vec<Prediction>, WorldModelError> {
+        let output = self.predict_chunk(self.input(requests), |_| {});
+        let context_frames = self.config.spec.context_frames;
+        let free = self.config.spec.chunk_length;
+        let clips = tensor_to_clips(output.video.narrow(2, context_frames, free));
+        requests
+            .iter()
+            .zip(clips)
+            .map(|(request, clip)| self.prediction(request, clip))
+            .collect()
+    }
+
+    fn prediction(&self, request: &PredictionRequest<'_>, clip: Vec<Frame>) -> Result<Prediction, WorldModelError> {
+        let state = request.state;
+        let frames: Vec<Frame> = clip.into_iter().take(request.actions.len()).collect();
+        if frames
+            .iter()
+            .any(|frame| frame.values.iter().any(|value| !value.is_finite()))
+        {
+            let model = self.config.spec.name.clone();
+            return Err(WorldModelError::PredictionNotFinite {
+                model,
+                chunk: state.chunk_index,
+            });
+        }
+        let carried = |frame: &Frame| match self.config.feedback {
+            Feedback::Float => frame.clone().clamped(),
+            Feedback::Rgb8 => frame.clone().through_rgb8(),
+        };
+        let seen = state.context[0].iter().cloned().chain(frames.iter().map(carried));
+        let context = seen.skip(frames.len()).collect();
+        let next_state = WorldState {
+            context: vec![context],
+            seed: state.seed,
+            chunk_index: state.chunk_index + 1,
+        };
+        Ok(Prediction {
+            frames: vec![frames],
+            next_state,
+        })
+    }
+}
+
+impl WorldModel for Predict {
+    fn spec(&self) -> &WorldModelSpec {
+        &self.config.spec
+    }
+
+    fn start(&self, context: Vec<Vec<Frame>>, seed: u64) -> Result<WorldState, WorldModelError> {
+        self.config.spec.check_context(&context)?;
+        Ok(WorldState {
+            context,
+            seed,
+            chunk_index: 0,
+        })
+    }
+
+    fn predict(&self, requests: &[PredictionRequest<'_>]) -> Result<Vec<Prediction>, WorldModelError> {
+        for request in requests {
+            self.config.spec.check_context(&request.state.context)?;
+            self.config.spec.check_actions(request.actions)?;
+        }
+        let mut predictions = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(MAX_BATCH) {
+            predictions.extend(self.predict_batch(batch)?);
+        }
+        Ok(predictions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::SamplerConfig;
+    use crate::dit::DitConfig;
+    use crate::vae::WanVaeConfig;
+    use crate::world_model::ActionDimension;
+
+    fn config() -> PredictConfig {
+        let dimension = |index: usize| ActionDimension {
+            name: format!("a{index}"),
+            unit: "1".into(),
+            low: -1.0,
+            high: 1.0,
+            mean: 0.0,
+            std: 1.0,
+            scale: 2.0,
+        };
+        let spec = WorldModelSpec {
+            name: "tiny".into(),
+            cameras: vec!["third_person".into()],
+            height: 16,
+            width: 24,
+            action: (0..7).map(dimension).collect(),
+            action_frame: "gripper".into(),
+            chunk_length: 8,
+            context_frames: 1,
+            frame_rate_hz: 5.0,
+        };
+        let dit = DitConfig {
+            in_channels: 8,
+            out_channels: 8,
+            ..DitConfig::tiny()
+        };
+        let sampler = SamplerConfig {
+            num_steps: 2,
+            ..SamplerConfig::default()
+        };
+        PredictConfig {
+            spec,
+            vae: WanVaeConfig::tiny(),
+            dit,
+            sampler,
+            feedback: Feedback::Float,
+            noise_seed: NoiseSeed::EpisodeAndChunk,
+            text_tokens: 2,
+        }
+    }
+
+    fn model() -> Predict {
+        let device = Device::flex();
+        device.seed(3);
+        let config = config();
+        let networks = config.init(&device);
+        Predict::new(config, networks, None, None, &device).expect("the config is valid")
+    }
+
+    fn start(model: &Predict, seed: u64) -> WorldState {
+        let pixels: Vec<u8> = (0..16 * 24 * 3)
+            .map(|index| (index * 7 + seed as usize * 31) as u8)
+            .collect();
+        let frame = Frame::from_rgb8(16, 24, &pixels).expect("the size fits");
+        model.start(vec![vec![frame]], seed).expect("the context fits")
+    }
+
+    fn actions(count: usize, offset: f32) -> Vec<Vec<f32>> {
+        (0..count)
+            .map(|step| (0..7).map(|index| offset + 0.1 * (step * 7 + index) as f32).collect())
+            .collect()
+    }
+
+    fn predict_one(model: &Predict, state: &WorldState, actions: &[Vec<f32>]) -> Prediction {
+        model
+            .predict(&[PredictionRequest { state, actions }])
+            .expect("prediction works")
+            .remove(0)
+    }
+
+    #[test]
+    fn batch_equals_singles() {
+        let model = model();
+        let states = [start(&model, 1), start(&model, 2), start(&model, 3)];
+        let chunks = [actions(8, 0.0), actions(3, -1.0), actions(5, 0.5)];
+        let requests: Vec<PredictionRequest<'_>> = states
+            .iter()
+            .zip(&chunks)
+            .map(|(state, actions)| PredictionRequest { state, actions })
+            .collect();
+        let batch = model.predict(&requests).expect("prediction works");
+        for ((state, actions), together) in states.iter().zip(&chunks).zip(&batch) {
+            assert_eq!(&predict_one(&model, state, actions), together);
+        }
+    }
+
+    #[test]
+    fn one_frame_per_action_and_never_a_padded_one() {
+        let model = model();
+        let state = start(&model, 1);
+        let prediction = predict_one(&model, &state, &actions(5, 0.0));
+        assert_eq!(prediction.frames[0].len(), 5);
+        assert_eq!(
+            prediction.next_state.context[0],
+            [prediction.frames[0][4].clone().clamped()]
+        );
+        assert_eq!(prediction.next_state.chunk_index, 1);
+    }
+
+    #[test]
+    fn same_seed_same_episode() {
+        let model = model();
+        let state = start(&model, 1);
+        let (first, second) = (
+            predict_one(&model, &state, &actions(8, 0.0)),
+            predict_one(&model, &state, &actions(8, 0.0)),
+        );
+        assert_eq!(first, second);
+        let other = WorldState {
+            seed: 9,
+            ..state.clone()
+        };
+        assert_ne!(first.frames, predict_one(&model, &other, &actions(8, 0.0)).frames);
+        let later = WorldState {
+            chunk_index: 1,
+            ..state
+        };
+        assert_ne!(first.frames, predict_one(&model, &later, &actions(8, 0.0)).frames);
+    }
+
+    #[test]
+    fn wrong_actions_are_refused() {
+        let model = model();
+        let state = start(&model, 1);
+        for (actions, expected) in [
+            (Vec::new(), "1 to 8 actions"),
+            (actions(9, 0.0), "9 were given"),
+            (vec![vec![0.0; 6]], "6 values"),
+            (vec![vec![f32::NAN; 7]], "a0"),
+        ] {
+            let error = model.predict(&[PredictionRequest {
+                state: &state,
+                actions: &actions,
+            }]);
+            let message = error.expect_err("the actions are wrong").to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_named() {
+        let mut config = config();
+        config.spec.chunk_length = 6;
+        let message = config.validate().expect_err("6 is no multiple of 4").to_string();
+        assert!(message.contains("chunk_length is 6"), "{message}");
+    }
+}

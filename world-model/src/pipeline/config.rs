@@ -1,0 +1,230 @@
+//! Everything about an action-conditioned world model but its weights.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::error::PipelineError;
+use crate::diffusion::SamplerConfig;
+use crate::dit::{ActionGrouping, Dit, DitConfig};
+use crate::vae::{WanVae, WanVaeConfig};
+use crate::world_model::WorldModelSpec;
+
+/// How the last frames of a chunk become the first of the next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feedback {
+    /// As floats, clamped to `[-1, 1]`.
+    #[default]
+    Float,
+    /// Through bytes, as the released script does.
+    Rgb8,
+}
+
+/// What the noise of a chunk is seeded with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseSeed {
+    /// The seed of the episode and the index of the chunk.
+    #[default]
+    EpisodeAndChunk,
+    /// The index of the chunk's first action, as the released script does; the episode's seed is ignored.
+    FirstAction,
+}
+
+/// Everything about an action-conditioned world model but its weights.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictConfig {
+    /// What the model expects and returns.
+    pub spec: WorldModelSpec,
+    /// Sizes of the VAE.
+    pub vae: WanVaeConfig,
+    /// Sizes of the diffusion transformer.
+    pub dit: DitConfig,
+    /// How latents are sampled.
+    #[serde(default)]
+    pub sampler: SamplerConfig,
+    /// How the last frames of a chunk become the first of the next.
+    #[serde(default)]
+    pub feedback: Feedback,
+    /// What the noise of a chunk is seeded with.
+    #[serde(default)]
+    pub noise_seed: NoiseSeed,
+    /// Tokens of the all-zero text embedding that stands in where no text is given.
+    pub text_tokens: usize,
+}
+
+/// The weights of an action-conditioned world model.
+#[derive(Module, Debug)]
+pub struct PredictNetworks {
+    /// Frames to latents and back.
+    pub vae: WanVae,
+    /// Latents and actions to velocities.
+    pub dit: Dit,
+}
+
+impl PredictConfig {
+    /// Returns the latent frames that are given.
+    pub fn given_latents(&self) -> usize {
+        self.vae.latent_frames(self.spec.context_frames)
+    }
+
+    /// Returns the latent frames of a chunk, given and sampled.
+    pub fn chunk_latents(&self) -> usize {
+        self.given_latents() + self.spec.chunk_length / self.vae.temporal_compression()
+    }
+
+    /// Returns the shape of one chunk's latents: channels, frames, height, width.
+    pub fn latent_shape(&self) -> [usize; 4] {
+        let space = self.vae.spatial_compression();
+        [
+            self.vae.z_dim,
+            self.chunk_latents(),
+            self.spec.height / space,
+            self.spec.width / space,
+        ]
+    }
+
+    /// Initializes networks with random weights; a config from outside goes through
+    /// [`PredictConfig::validate`] first.
+    ///
+    /// # Panics
+    /// If the config is not valid.
+    pub fn init(&self, device: &Device) -> PredictNetworks {
+        PredictNetworks {
+            vae: self.vae.init(device),
+            dit: self.dit.init(device),
+        }
+    }
+
+    /// Multiplies actions by the factors of the spec, which is what the network sees.
+    ///
+    /// # Panics
+    /// If an action has another number of values than the spec.
+    pub fn scaled_actions(&self, actions: &[Vec<f32>]) -> Vec<f32> {
+        let scaled = |action: &Vec<f32>| -> Vec<f32> {
+            assert_eq!(
+                action.len(),
+                self.spec.action.len(),
+                "an action has the dimensions of the spec"
+            );
+            action
+                .iter()
+                .zip(&self.spec.action)
+                .map(|(value, dimension)| value * dimension.scale)
+                .collect()
+        };
+        actions.iter().flat_map(scaled).collect()
+    }
+
+    /// Checks that the parts fit together.
+    ///
+    /// # Errors
+    /// A [`PipelineError`] that names what does not fit.
+    pub fn validate(&self) -> Result<(), PipelineError> {
+        self.vae.validate()?;
+        self.dit.validate()?;
+        let time = self.vae.temporal_compression();
+        let patch = self.vae.spatial_compression() * self.dit.patch_spatial;
+        let spec = &self.spec;
+        self.require(
+            "the number of cameras",
+            spec.cameras.len(),
+            spec.cameras.len() == 1,
+            || "1".into(),
+        )?;
+        for (what, size) in [("the height", spec.height), ("the width", spec.width)] {
+            let fits = size > 0 && size.is_multiple_of(patch);
+            self.require(what, size, fits, || {
+                format!("a multiple of {patch} (VAE compression times patch)")
+            })?;
+        }
+        let context = spec.context_frames;
+        let fits = context > 0 && (context - 1).is_multiple_of(time);
+        self.require("context_frames", context, fits, || {
+            format!("1 more than a multiple of {time}")
+        })?;
+        let chunk = spec.chunk_length;
+        let fits = chunk > 0 && chunk.is_multiple_of(time);
+        self.require("chunk_length", chunk, fits, || {
+            format!("a multiple of {time} (frames per latent frame)")
+        })?;
+        let latents = self.chunk_latents();
+        let fits = latents.is_multiple_of(self.dit.patch_temporal);
+        let expected = || format!("a multiple of {} (temporal patch)", self.dit.patch_temporal);
+        self.require("the number of latent frames of a chunk", latents, fits, expected)?;
+        let z_dim = self.vae.z_dim;
+        for (what, channels) in [
+            ("dit.in_channels", self.dit.in_channels),
+            ("dit.out_channels", self.dit.out_channels),
+        ] {
+            self.require(what, channels, channels == z_dim, || {
+                format!("{z_dim} (z_dim of the VAE)")
+            })?;
+        }
+        self.require("text_tokens", self.text_tokens, self.text_tokens > 0, || {
+            "at least 1".into()
+        })?;
+        self.require(
+            "sampler.num_steps",
+            self.sampler.num_steps,
+            self.sampler.num_steps > 0,
+            || "at least 1".into(),
+        )?;
+        self.validate_actions(time)
+    }
+
+    fn validate_actions(&self, time: usize) -> Result<(), PipelineError> {
+        let none = || "an action embedder of the spec's dimensions".to_owned();
+        let Some(action) = &self.dit.conditioning.action else {
+            return self.require("dit.conditioning.action", "absent", false, none);
+        };
+        let dimensions = self.spec.action_dim();
+        let expected = || format!("{dimensions} (dimensions of the spec's action)");
+        self.require(
+            "the action embedder's action_dim",
+            action.action_dim,
+            action.action_dim == dimensions,
+            expected,
+        )?;
+        match action.grouping {
+            ActionGrouping::PerLatentFrame {
+                temporal_compression_ratio: ratio,
+            } => {
+                let expected = || format!("{time} (frames per latent frame)");
+                self.require(
+                    "the action embedder's temporal_compression_ratio",
+                    ratio,
+                    ratio == time,
+                    expected,
+                )
+            }
+            ActionGrouping::WholeChunk {
+                num_action_per_chunk: count,
+            } => {
+                let expected = || format!("{} (chunk_length)", self.spec.chunk_length);
+                let fits = count == self.spec.chunk_length;
+                self.require("the action embedder's num_action_per_chunk", count, fits, expected)
+            }
+        }
+    }
+
+    fn require(
+        &self,
+        what: &'static str,
+        found: impl ToString,
+        fits: bool,
+        expected: impl FnOnce() -> String,
+    ) -> Result<(), PipelineError> {
+        if fits {
+            return Ok(());
+        }
+        Err(PipelineError::Mismatch {
+            model: self.spec.name.clone(),
+            what,
+            expected: expected(),
+            found: found.to_string(),
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! Why a pipeline cannot be built.
+
+use crate::dit::DitConfigError;
+use crate::vae::VaeConfigError;
+
+/// Why a pipeline cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The VAE config describes no network.
+    #[error(transparent)]
+    Vae(#[from] VaeConfigError),
+    /// The DiT config describes no network.
+    #[error(transparent)]
+    Dit(#[from] DitConfigError),
+    /// Two parts of the config contradict each other.
+    #[error("the world model `{model}` cannot be built: {what} is {found}, {expected} is needed: correct its config")]
+    Mismatch {
+        /// Name of the model.
+        model: String,
+        /// What does not fit.
+        what: &'static str,
+        /// What is needed, and why.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+}
