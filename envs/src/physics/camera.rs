@@ -51,18 +51,29 @@ pub(super) struct Camera {
 impl Camera {
     /// The fixed camera: opposite the arm, looking down steeply, so that height shows in the image and in shadows.
     pub(super) fn third_person() -> Self {
-        Self { world_from_camera: look_at(Vec3::new(0.60, 0.0, 0.92), Vec3::new(-0.042, 0.0, 0.0), -Vec3::X), focal: 2.45 }
+        Self {
+            world_from_camera: look_at(Vec3::new(0.60, 0.0, 0.92), Vec3::new(-0.042, 0.0, 0.0), -Vec3::X),
+            focal: 2.45,
+        }
     }
 
     /// The camera on the wrist, in front of the palm, looking at the fingertips.
     pub(super) fn wrist(tool: &Pose3) -> Self {
         let tool_from_camera = look_at(Vec3::new(0.10, 0.0, 0.12), Vec3::new(0.005, 0.0, -0.005), -Vec3::X);
-        Self { world_from_camera: *tool * tool_from_camera, focal: 0.8 }
+        Self {
+            world_from_camera: *tool * tool_from_camera,
+            focal: 0.8,
+        }
     }
 
     pub(super) fn intrinsics(&self, width: u32, height: u32) -> Intrinsics {
         let focal = self.focal * height as f32;
-        Intrinsics { fx: focal, fy: focal, cx: width as f32 / 2.0, cy: height as f32 / 2.0 }
+        Intrinsics {
+            fx: focal,
+            fy: focal,
+            cx: width as f32 / 2.0,
+            cy: height as f32 / 2.0,
+        }
     }
 }
 
@@ -76,5 +87,8 @@ fn look_at(eye: Vec3, at: Vec3, up: Vec3) -> Pose3 {
 
 /// Turns an engine pose into the contract's.
 pub(super) fn pose_of(pose: &Pose3) -> Pose {
-    Pose { position: pose.translation.to_array(), rotation: pose.rotation.to_array() }
+    Pose {
+        position: pose.translation.to_array(),
+        rotation: pose.rotation.to_array(),
+    }
 }

@@ -35,7 +35,10 @@ impl Default for PhysicsConfig {
 impl PhysicsConfig {
     /// Makes the default configuration of a task.
     pub fn for_task(task: PhysicsTask) -> Self {
-        Self { task, ..Self::default() }
+        Self {
+            task,
+            ..Self::default()
+        }
     }
 }
 
@@ -53,6 +56,10 @@ pub struct Randomization {
 
 impl Default for Randomization {
     fn default() -> Self {
-        Self { colors: true, block_yaw: true, gripper: true }
+        Self {
+            colors: true,
+            block_yaw: true,
+            gripper: true,
+        }
     }
 }

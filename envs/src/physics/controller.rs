@@ -31,7 +31,8 @@ pub(super) fn apply_action(scene: &mut Scene, action: &[f32; 7]) {
     let target_opening = action[6].clamp(0.0, 1.0) * MAX_OPENING;
     for substep in 0..SUBSTEPS {
         let share = 1.0 / (SUBSTEPS - substep) as f32;
-        let wanted = scene.robot.tool.lerp(&target, share);
+        // Between two allowed rotations the shortest way can lead a little outside.
+        let wanted = limit_pose(&scene.robot.tool.lerp(&target, share));
         scene.robot.tool = free_pose(scene, &wanted);
         move_fingers(scene, target_opening);
         advance(scene);
@@ -47,8 +48,16 @@ pub(super) fn advance(scene: &mut Scene) {
 fn target_pose(tool: &Pose3, action: &[f32; 7]) -> Pose3 {
     let [dx, dy, dz, droll, dpitch, dyaw, _] = action.map(|value| value.clamp(-1.0, 1.0));
     let translation = tool.rotation * (Vec3::new(dx, dy, dz) * TRANSLATION_SCALE);
-    let turn = Quat::from_euler(EulerRot::ZYX, dyaw * ROTATION_SCALE, dpitch * ROTATION_SCALE, droll * ROTATION_SCALE);
-    limit_pose(&Pose3::from_parts(tool.translation + translation, (tool.rotation * turn).normalize()))
+    let turn = Quat::from_euler(
+        EulerRot::ZYX,
+        dyaw * ROTATION_SCALE,
+        dpitch * ROTATION_SCALE,
+        droll * ROTATION_SCALE,
+    );
+    limit_pose(&Pose3::from_parts(
+        tool.translation + translation,
+        (tool.rotation * turn).normalize(),
+    ))
 }
 
 /// Returns the wanted pose, or the nearest part of the motion that is free: along the table, upright, or none.
@@ -57,8 +66,16 @@ fn free_pose(scene: &Scene, wanted: &Pose3) -> Pose3 {
     let at = |translation: Vec3| Pose3::from_parts(translation, wanted.rotation);
     let level = wanted.translation.truncate().extend(now.translation.z);
     let upright = now.translation.truncate().extend(wanted.translation.z);
-    let candidates = [*wanted, at(level), at(upright), Pose3::from_parts(wanted.translation, now.rotation)];
-    candidates.into_iter().find(|candidate| is_free(scene, candidate)).unwrap_or(now)
+    let candidates = [
+        *wanted,
+        at(level),
+        at(upright),
+        Pose3::from_parts(wanted.translation, now.rotation),
+    ];
+    candidates
+        .into_iter()
+        .find(|candidate| is_free(scene, candidate))
+        .unwrap_or(now)
 }
 
 fn is_free(scene: &Scene, tool: &Pose3) -> bool {
@@ -75,13 +92,21 @@ fn is_free(scene: &Scene, tool: &Pose3) -> bool {
             let depth = overlap(&after, half, obstacle, obstacle_half);
             depth > allowed && depth > overlap(&before, half, obstacle, obstacle_half) + 1e-5
         };
-        let hits_obstacle = scene.obstacles.iter().filter_map(|handle| scene.world.colliders.get(*handle)).any(|collider| {
-            collider.shape().as_cuboid().is_some_and(|cuboid| deepens(collider.position(), cuboid.half_extents, 0.0))
-        });
-        let hits_block = scene.robot.held.is_none() && scene.block_pose().is_some_and(|block| {
-            let stands = lowest_point(&before, half) > highest_point(&block, BLOCK) - 2.0 * STAND_DEPTH;
-            deepens(&block, BLOCK, if stands { STAND_DEPTH } else { PUSH_DEPTH })
-        });
+        let hits_obstacle = scene
+            .obstacles
+            .iter()
+            .filter_map(|handle| scene.world.colliders.get(*handle))
+            .any(|collider| {
+                collider
+                    .shape()
+                    .as_cuboid()
+                    .is_some_and(|cuboid| deepens(collider.position(), cuboid.half_extents, 0.0))
+            });
+        let hits_block = scene.robot.held.is_none()
+            && scene.block_pose().is_some_and(|block| {
+                let stands = lowest_point(&before, half) > highest_point(&block, BLOCK) - 2.0 * STAND_DEPTH;
+                deepens(&block, BLOCK, if stands { STAND_DEPTH } else { PUSH_DEPTH })
+            });
         !hits_obstacle && !hits_block
     })
 }
@@ -139,5 +164,8 @@ fn highest_point(pose: &Pose3, half: Vec3) -> f32 {
 }
 
 fn vertical_half_extent(pose: &Pose3, half: Vec3) -> f32 {
-    [Vec3::X * half.x, Vec3::Y * half.y, Vec3::Z * half.z].into_iter().map(|axis| (pose.rotation * axis).z.abs()).sum()
+    [Vec3::X * half.x, Vec3::Y * half.y, Vec3::Z * half.z]
+        .into_iter()
+        .map(|axis| (pose.rotation * axis).z.abs())
+        .sum()
 }

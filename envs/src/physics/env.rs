@@ -61,14 +61,22 @@ pub struct PhysicsSnapshot {
 impl std::fmt::Debug for PhysicsEnv {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let steps = self.episode.as_ref().map(|episode| episode.steps);
-        formatter.debug_struct("PhysicsEnv").field("config", &self.config).field("steps", &steps).finish_non_exhaustive()
+        formatter
+            .debug_struct("PhysicsEnv")
+            .field("config", &self.config)
+            .field("steps", &steps)
+            .finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for PhysicsSnapshot {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Episode { task, steps, .. } = &self.episode;
-        formatter.debug_struct("PhysicsSnapshot").field("task", task).field("steps", steps).finish_non_exhaustive()
+        formatter
+            .debug_struct("PhysicsSnapshot")
+            .field("task", task)
+            .field("steps", steps)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,7 +96,13 @@ impl PhysicsEnv {
             max_episode_steps: config.task.max_episode_steps(),
             deterministic: true,
         };
-        Self { config, spec, seeds: seeding::rng(0, SEED_STREAM), episode: None, closed: false }
+        Self {
+            config,
+            spec,
+            seeds: seeding::rng(0, SEED_STREAM),
+            episode: None,
+            closed: false,
+        }
     }
 
     /// Returns the configuration, with image sides inside their limits.
@@ -124,7 +138,9 @@ impl PhysicsEnv {
     /// # Errors
     /// [`EnvError::ResetNeeded`] before the first `reset`.
     pub fn snapshot(&self) -> Result<PhysicsSnapshot, EnvError> {
-        Ok(PhysicsSnapshot { episode: self.current("snapshot")?.duplicate() })
+        Ok(PhysicsSnapshot {
+            episode: self.current("snapshot")?.duplicate(),
+        })
     }
 
     /// Goes back to a state; the steps from there are the same as those from the original.
@@ -141,12 +157,22 @@ impl PhysicsEnv {
     }
 
     fn check_open(&self) -> Result<(), EnvError> {
-        if self.closed { Err(EnvError::Closed { env: self.spec.name.clone() }) } else { Ok(()) }
+        if self.closed {
+            Err(EnvError::Closed {
+                env: self.spec.name.clone(),
+            })
+        } else {
+            Ok(())
+        }
     }
 
     fn current(&self, call: &'static str) -> Result<&Episode, EnvError> {
         self.check_open()?;
-        let needed = || EnvError::ResetNeeded { env: self.spec.name.clone(), call, when: "before the first reset" };
+        let needed = || EnvError::ResetNeeded {
+            env: self.spec.name.clone(),
+            call,
+            when: "before the first reset",
+        };
         self.episode.as_ref().ok_or_else(needed)
     }
 
@@ -158,7 +184,9 @@ impl PhysicsEnv {
                 found: "an initial observation".to_owned(),
             });
         }
-        let Some(name) = &options.task else { return Ok(self.config.task) };
+        let Some(name) = &options.task else {
+            return Ok(self.config.task);
+        };
         PhysicsTask::from_name(name).ok_or_else(|| EnvError::UnknownName {
             env: self.spec.name.clone(),
             what: "task",
@@ -197,8 +225,14 @@ impl Env for PhysicsEnv {
     fn step(&mut self, action: &Action) -> Result<Step, EnvError> {
         self.check_open()?;
         check_action(&self.spec, action)?;
-        let reset_needed = |when| EnvError::ResetNeeded { env: self.spec.name.clone(), call: "step", when };
-        let Some(episode) = &mut self.episode else { return Err(reset_needed("before the first reset")) };
+        let reset_needed = |when| EnvError::ResetNeeded {
+            env: self.spec.name.clone(),
+            call: "step",
+            when,
+        };
+        let Some(episode) = &mut self.episode else {
+            return Err(reset_needed("before the first reset"));
+        };
         if episode.ended {
             return Err(reset_needed("after the episode ended"));
         }
@@ -230,7 +264,15 @@ impl Episode {
         }
         let start = situation(&scene);
         let progress = task.assess(&start, &start).progress;
-        Self { task, instruction: task.instruction(&layout), scene, start, progress, steps: 0, ended: false }
+        Self {
+            task,
+            instruction: task.instruction(&layout),
+            scene,
+            start,
+            progress,
+            steps: 0,
+            ended: false,
+        }
     }
 
     fn step(&mut self, values: &[f32; 7], config: &PhysicsConfig) -> Step {
@@ -252,7 +294,10 @@ impl Episode {
     fn observe(&self, config: &PhysicsConfig) -> Observation {
         let picture = |camera: &Camera, side| RayCaster::new(&self.scene, camera, side, side).rgb();
         let mut images = BTreeMap::new();
-        images.insert(THIRD_PERSON.to_owned(), picture(&Camera::third_person(), config.image_size));
+        images.insert(
+            THIRD_PERSON.to_owned(),
+            picture(&Camera::third_person(), config.image_size),
+        );
         if let Some(side) = config.wrist_image_size {
             images.insert(WRIST.to_owned(), picture(&Camera::wrist(&self.scene.robot.tool), side));
         }
@@ -260,19 +305,31 @@ impl Episode {
         let mut proprioception = robot.tool.translation.to_array().to_vec();
         proprioception.extend(roll_pitch_yaw(robot.tool.rotation).to_array());
         proprioception.push(robot.opening / MAX_OPENING);
-        Observation { images, proprioception, instruction: self.instruction.clone(), privileged: privileged::read(&self.scene) }
+        Observation {
+            images,
+            proprioception,
+            instruction: self.instruction.clone(),
+            privileged: privileged::read(&self.scene),
+        }
     }
 
     fn info(&self, assessment: &Assessment) -> Info {
         let metrics = [("progress", assessment.progress), ("distance", assessment.distance)];
         Info {
             success: Some(assessment.success),
-            metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), f64::from(value))).collect(),
+            metrics: metrics
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), f64::from(value)))
+                .collect(),
         }
     }
 
     fn duplicate(&self) -> Self {
-        Self { instruction: self.instruction.clone(), scene: self.scene.duplicate(), ..*self }
+        Self {
+            instruction: self.instruction.clone(),
+            scene: self.scene.duplicate(),
+            ..*self
+        }
     }
 }
 

@@ -54,7 +54,10 @@ pub(super) fn limit_pose(pose: &Pose3) -> Pose3 {
     let half = Vec3::from_array(WORKSPACE_HALF_EXTENTS);
     let limit = Vec3::new(MAX_TILT, MAX_TILT, MAX_YAW);
     let angles = roll_pitch_yaw(pose.rotation).clamp(-limit, limit);
-    Pose3::from_parts(pose.translation.clamp(center - half, center + half), rotation_from(angles))
+    Pose3::from_parts(
+        pose.translation.clamp(center - half, center + half),
+        rotation_from(angles),
+    )
 }
 
 #[cfg(test)]

@@ -29,15 +29,23 @@ impl Form {
     /// Reads the form of a shape, where it is one of the four kinds that scenes are made of.
     pub(super) fn of(shape: &dyn Shape) -> Option<Self> {
         if let Some(cuboid) = shape.as_cuboid() {
-            return Some(Self::Cuboid { half: cuboid.half_extents });
+            return Some(Self::Cuboid {
+                half: cuboid.half_extents,
+            });
         }
         if let Some(ball) = shape.as_ball() {
             return Some(Self::Ball { radius: ball.radius });
         }
         if let Some(capsule) = shape.as_capsule() {
-            return Some(Self::Capsule { half_height: capsule.half_height(), radius: capsule.radius });
+            return Some(Self::Capsule {
+                half_height: capsule.half_height(),
+                radius: capsule.radius,
+            });
         }
-        shape.as_cylinder().map(|cylinder| Self::Cylinder { half_height: cylinder.half_height, radius: cylinder.radius })
+        shape.as_cylinder().map(|cylinder| Self::Cylinder {
+            half_height: cylinder.half_height,
+            radius: cylinder.radius,
+        })
     }
 
     /// Half extents of the box around the form.
@@ -78,17 +86,30 @@ fn intersect_cuboid(origin: Vec3, direction: Vec3, half: Vec3) -> Option<Hit> {
         _ => (4, Vec3::Z),
     };
     let backward = direction.dot(axis) > 0.0;
-    Some(Hit { distance, normal: if backward { -axis } else { axis }, face: face + u32::from(backward) })
+    Some(Hit {
+        distance,
+        normal: if backward { -axis } else { axis },
+        face: face + u32::from(backward),
+    })
 }
 
 fn intersect_ball(origin: Vec3, direction: Vec3, center: Vec3, radius: f32) -> Option<Hit> {
     let offset = origin - center;
-    let distance = entry(direction.length_squared(), offset.dot(direction), offset.length_squared() - radius * radius)?;
-    Some(Hit { distance, normal: (offset + direction * distance) / radius, face: 0 })
+    let distance = entry(
+        direction.length_squared(),
+        offset.dot(direction),
+        offset.length_squared() - radius * radius,
+    )?;
+    Some(Hit {
+        distance,
+        normal: (offset + direction * distance) / radius,
+        face: 0,
+    })
 }
 
 fn intersect_capsule(origin: Vec3, direction: Vec3, half_height: f32, radius: f32) -> Option<Hit> {
-    let side = intersect_tube(origin, direction, radius).filter(|hit| (origin.y + direction.y * hit.distance).abs() <= half_height);
+    let side = intersect_tube(origin, direction, radius)
+        .filter(|hit| (origin.y + direction.y * hit.distance).abs() <= half_height);
     if side.is_some() {
         return side;
     }
@@ -102,16 +123,27 @@ fn intersect_cylinder(origin: Vec3, direction: Vec3, half_height: f32, radius: f
     let distance = (end * half_height - origin.y) / direction.y;
     let (x, z) = (origin.x + direction.x * distance, origin.z + direction.z * distance);
     if distance > 0.0 && x * x + z * z <= radius * radius {
-        return Some(Hit { distance, normal: Vec3::Y * end, face: if end > 0.0 { 1 } else { 2 } });
+        return Some(Hit {
+            distance,
+            normal: Vec3::Y * end,
+            face: if end > 0.0 { 1 } else { 2 },
+        });
     }
     intersect_tube(origin, direction, radius).filter(|hit| (origin.y + direction.y * hit.distance).abs() <= half_height)
 }
 
 /// Intersects an endless cylinder.
 fn intersect_tube(origin: Vec3, direction: Vec3, radius: f32) -> Option<Hit> {
-    let (o, d) = (Vec3::new(origin.x, 0.0, origin.z), Vec3::new(direction.x, 0.0, direction.z));
+    let (o, d) = (
+        Vec3::new(origin.x, 0.0, origin.z),
+        Vec3::new(direction.x, 0.0, direction.z),
+    );
     let distance = entry(d.length_squared(), o.dot(d), o.length_squared() - radius * radius)?;
-    Some(Hit { distance, normal: (o + d * distance) / radius, face: 0 })
+    Some(Hit {
+        distance,
+        normal: (o + d * distance) / radius,
+        face: 0,
+    })
 }
 
 /// Returns the smaller root of `a t² + 2 b t + c = 0` where it is positive.
@@ -145,7 +177,13 @@ pub(super) struct Primitive {
 impl Primitive {
     pub(super) fn new(form: Form, pose: &Pose3, surface: Surface) -> Self {
         let world_from_form = Mat3::from_quat(pose.rotation);
-        Self { form, surface, world_from_form, form_from_world: world_from_form.transpose(), center: pose.translation }
+        Self {
+            form,
+            surface,
+            world_from_form,
+            form_from_world: world_from_form.transpose(),
+            center: pose.translation,
+        }
     }
 
     /// Takes a point of the world into the form's frame.
@@ -167,14 +205,15 @@ impl Primitive {
 #[cfg(test)]
 mod tests {
     use rand::RngExt;
-    use rapier3d::parry::query::{Ray, RayCast};
+    use rapier3d::parry::query::Ray;
     use rapier3d::parry::shape::{Ball, Capsule, Cuboid, Cylinder};
 
     use super::*;
     use crate::seeding;
 
-    /// Casts random rays from outside with both implementations.
-    fn rays_agree_with_parry(shape: &(impl Shape + RayCast)) {
+    /// Casts random rays from outside with both implementations: they hit and miss alike, and our hits are the first
+    /// points of the shape's surface. (Parry's own distance to a cylinder is approximate near the rims.)
+    fn rays_agree_with_parry(shape: &impl Shape) {
         let form = Form::of(shape).expect("a known form");
         let mut rng = seeding::rng(7, 0);
         let mut draw = || Vec3::from_array([0; 3].map(|_: i32| rng.random_range(-1.0_f32..=1.0)));
@@ -182,13 +221,22 @@ mod tests {
         for _ in 0..2000 {
             let origin = draw().normalize() * 2.0;
             let direction = draw() * 0.5 - origin;
-            let expected = shape.cast_local_ray_and_get_normal(&Ray::new(origin, direction), 10.0, true);
+            let expected = shape.cast_local_ray(&Ray::new(origin, direction), 10.0, true);
             let found = form.intersect(origin, direction);
             assert_eq!(found.is_some(), expected.is_some(), "from {origin} along {direction}");
-            if let (Some(found), Some(expected)) = (found, expected) {
-                hits += 1;
-                assert!((found.distance - expected.time_of_impact).abs() < 2e-3, "{found:?} against {expected:?}");
-            }
+            let Some(found) = found else { continue };
+            hits += 1;
+            let point = |distance: f32| origin + direction * distance;
+            let surface = shape.project_local_point(point(found.distance), false).point;
+            assert!(
+                surface.distance(point(found.distance)) < 1e-4,
+                "{found:?} is off the surface"
+            );
+            assert!((1..50).all(|step| !shape.contains_local_point(point(found.distance * step as f32 / 50.0))));
+            assert!(
+                shape.contains_local_point(point(found.distance) - found.normal * 1e-3),
+                "{found:?} points inwards"
+            );
         }
         assert!(hits > 200, "only {hits} rays hit");
     }

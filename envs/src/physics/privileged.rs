@@ -53,7 +53,10 @@ fn square_yaw(rotation: Quat) -> f32 {
     use std::f32::consts::{FRAC_PI_2, FRAC_PI_4};
     // A cube that has tipped over has another axis along the table; take the one that lies flattest.
     let axes = [rotation * Vec3::X, rotation * Vec3::Y, rotation * Vec3::Z];
-    let flattest = axes.into_iter().min_by(|a, b| a.z.abs().total_cmp(&b.z.abs())).unwrap_or(Vec3::X);
+    let flattest = axes
+        .into_iter()
+        .min_by(|a, b| a.z.abs().total_cmp(&b.z.abs()))
+        .unwrap_or(Vec3::X);
     let yaw = flattest.truncate().to_angle();
     (yaw + FRAC_PI_4).rem_euclid(FRAC_PI_2) - FRAC_PI_4
 }

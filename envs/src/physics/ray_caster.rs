@@ -17,11 +17,11 @@ const TO_LIGHT: Vec3 = Vec3::new(0.12, 0.16, 0.98);
 /// Direction from which the room is brighter: the side of the third-person camera. It casts no shadows.
 const TO_WINDOW: Vec3 = Vec3::new(0.64, 0.0, 0.77);
 /// Brightness of a surface that faces away from lamp and window.
-const AMBIENT: f32 = 0.40;
+const AMBIENT: f32 = 0.41;
 /// Brightness that the window adds to a surface that faces it.
-const FILL: f32 = 0.30;
+const FILL: f32 = 0.34;
 /// Brightness that the lamp adds to a surface that faces it.
-const DIFFUSE: f32 = 0.38;
+const DIFFUSE: f32 = 0.36;
 /// Samples along each side of a pixel at an edge.
 const EDGE_SAMPLES: u32 = 4;
 /// Height over a surface from which its shadow rays start, in metres.
@@ -111,11 +111,17 @@ impl RayCaster {
 
     /// Returns the mask and the colour of pixels that show nothing but the lit table, where it fills the view.
     fn plain_table(&self) -> Option<(u64, Vec3)> {
-        let index = self.primitives.iter().position(|prepared| prepared.primitive.surface.segment == Segment::Table)?;
+        let index = self
+            .primitives
+            .iter()
+            .position(|prepared| prepared.primitive.surface.segment == Segment::Table)?;
         let (right, bottom) = (self.width as f32, self.height as f32);
-        let views = [(0.0, 0.0), (right, 0.0), (0.0, bottom), (right, bottom)].map(|(u, v)| self.cast_at(u, v, 1 << index, 0));
+        let views =
+            [(0.0, 0.0), (right, 0.0), (0.0, bottom), (right, bottom)].map(|(u, v)| self.cast_at(u, v, 1 << index, 0));
         // The table's top is flat: what holds at the four corners of the view holds between them.
-        let fills = views.iter().all(|view| view.segment == Segment::Table && view.key == views[0].key);
+        let fills = views
+            .iter()
+            .all(|view| view.segment == Segment::Table && view.key == views[0].key);
         fills.then_some((1 << index, views[0].color))
     }
 
@@ -139,7 +145,8 @@ impl RayCaster {
 
     /// Adds a primitive and marks the pixels at which it can be seen or can cast a shadow.
     fn add(&mut self, primitive: Primitive) {
-        let bit = 1_u64 << self.primitives.len().min(63);
+        // A scene has a dozen primitives.
+        let bit = 1_u64 << self.primitives.len();
         let corners = primitive.corners();
         let outline = self.screen_bounds(&corners);
         mark(&mut self.seen, self.width, outline, bit);
@@ -152,7 +159,11 @@ impl RayCaster {
         }
         let local_origin = primitive.local_point(self.origin);
         let local_light = primitive.form_from_world * self.to_light;
-        self.primitives.push(Prepared { primitive, local_origin, local_light });
+        self.primitives.push(Prepared {
+            primitive,
+            local_origin,
+            local_light,
+        });
     }
 
     /// Returns the pixels, one more on each side, that enclose points: left, top, right, bottom (both exclusive).
@@ -205,7 +216,11 @@ impl RayCaster {
 
     /// Casts the ray through a point of the screen against the primitives of two masks.
     fn cast_at(&self, u: f32, v: f32, seen: u64, shading: u64) -> Sample {
-        let in_camera = Vec3::new((u - self.intrinsics.cx) / self.intrinsics.fx, (v - self.intrinsics.cy) / self.intrinsics.fy, 1.0);
+        let in_camera = Vec3::new(
+            (u - self.intrinsics.cx) / self.intrinsics.fx,
+            (v - self.intrinsics.cy) / self.intrinsics.fy,
+            1.0,
+        );
         let direction = self.world_from_camera * in_camera;
         let mut nearest = None;
         let mut limit = f32::INFINITY;
@@ -223,7 +238,12 @@ impl RayCaster {
             }
         }
         let Some((index, hit)) = nearest else {
-            return Sample { color: Vec3::from_array(palette::BACKGROUND), key: 0, depth: f32::INFINITY, segment: Segment::Background };
+            return Sample {
+                color: Vec3::from_array(palette::BACKGROUND),
+                key: 0,
+                depth: f32::INFINITY,
+                segment: Segment::Background,
+            };
         };
         let prepared = &self.primitives[index];
         let facing = hit.normal.dot(prepared.local_light);
@@ -256,14 +276,22 @@ impl RayCaster {
 }
 
 fn rgb_of(color: Vec3) -> image::Rgb<u8> {
-    image::Rgb(color.to_array().map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8))
+    image::Rgb(
+        color
+            .to_array()
+            .map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8),
+    )
 }
 
 fn mark(masks: &mut [u64], width: u32, [left, top, right, bottom]: [u32; 4], bit: u64) {
     if left >= right {
         return;
     }
-    for row in masks.chunks_exact_mut(width as usize).take(bottom as usize).skip(top as usize) {
+    for row in masks
+        .chunks_exact_mut(width as usize)
+        .take(bottom as usize)
+        .skip(top as usize)
+    {
         for mask in &mut row[left as usize..right as usize] {
             *mask |= bit;
         }

@@ -10,9 +10,9 @@ use super::scene::{SceneBuilder, Segment, Surface};
 use super::tasks::Layout;
 
 /// Where the upper arm begins.
-const SHOULDER: Vec3 = Vec3::new(-0.40, 0.0, 0.12);
-const UPPER_ARM: f32 = 0.36;
-const FOREARM: f32 = 0.36;
+const SHOULDER: Vec3 = Vec3::new(-0.46, 0.0, 0.12);
+const UPPER_ARM: f32 = 0.39;
+const FOREARM: f32 = 0.39;
 const ARM_RADIUS: f32 = 0.022;
 const BASE_RADIUS: f32 = 0.05;
 
@@ -44,9 +44,17 @@ impl Robot {
         let palm = ColliderBuilder::cuboid(PALM_HALF.x, PALM_HALF.y, PALM_HALF.z).friction(0.4);
         let fingers = [0, 1].map(|index| {
             let pose = tool * parts[index].0;
-            scene.add(kinematic(pose), finger.clone(), look(palette::FINGER, Segment::Gripper)).0
+            scene
+                .add(kinematic(pose), finger.clone(), look(palette::FINGER, Segment::Gripper))
+                .0
         });
-        let palm = scene.add(kinematic(tool * parts[2].0), palm, look(palette::PALM, Segment::Gripper)).0;
+        let palm = scene
+            .add(
+                kinematic(tool * parts[2].0),
+                palm,
+                look(palette::PALM, Segment::Gripper),
+            )
+            .0;
 
         let links = arm_links(&tool);
         let lengths = [WRIST_Z - PALM_CENTER_Z, FOREARM, UPPER_ARM];
@@ -54,11 +62,24 @@ impl Robot {
             let capsule = ColliderBuilder::capsule_y(lengths[index] / 2.0, ARM_RADIUS);
             scene.add_ghost(kinematic(links[index]), capsule, look(palette::ARM, Segment::Arm))
         });
-        let column = Pose3::from_parts(Vec3::new(SHOULDER.x, SHOULDER.y, SHOULDER.z / 2.0), Quat::from_rotation_x(std::f32::consts::FRAC_PI_2));
+        let column = Pose3::from_parts(
+            Vec3::new(SHOULDER.x, SHOULDER.y, SHOULDER.z / 2.0),
+            Quat::from_rotation_x(std::f32::consts::FRAC_PI_2),
+        );
         let base = ColliderBuilder::cylinder(SHOULDER.z / 2.0, BASE_RADIUS);
-        scene.add_ghost(RigidBodyBuilder::fixed().pose(column), base, look(palette::PALM, Segment::Arm));
+        scene.add_ghost(
+            RigidBodyBuilder::fixed().pose(column),
+            base,
+            look(palette::PALM, Segment::Arm),
+        );
 
-        Self { tool, opening, held: None, hand: [fingers[0], fingers[1], palm], arm }
+        Self {
+            tool,
+            opening,
+            held: None,
+            hand: [fingers[0], fingers[1], palm],
+            arm,
+        }
     }
 
     /// Tells the physics engine where the robot is after the next physics step.

@@ -13,7 +13,7 @@ use super::tasks::{BlockLayout, Layout, PhysicsTask, TargetLayout};
 /// Half the side of a block, in metres.
 pub(super) const BLOCK_HALF: f32 = 0.025;
 /// Radius of the ball to reach, in metres.
-pub(super) const BALL_RADIUS: f32 = 0.022;
+pub(super) const BALL_RADIUS: f32 = 0.028;
 /// Radius of the zone to push onto, in metres.
 pub(super) const ZONE_RADIUS: f32 = 0.055;
 /// Half extents of the pad to place on, in metres.
@@ -64,16 +64,29 @@ pub(super) struct Scene {
 impl Scene {
     /// Builds the scene of an episode's start.
     pub(super) fn new(task: PhysicsTask, layout: &Layout) -> Self {
-        let mut world = PhysicsWorld { gravity: Vec3::new(0.0, 0.0, -9.81), ..PhysicsWorld::default() };
+        let mut world = PhysicsWorld {
+            gravity: Vec3::new(0.0, 0.0, -9.81),
+            ..PhysicsWorld::default()
+        };
         world.integration_parameters.dt = PHYSICS_DT;
         // Tolerances follow this length; the objects are centimetres long.
         world.integration_parameters.length_unit = 0.1;
-        let mut builder = SceneBuilder { world, surfaces: Vec::new() };
+        let mut builder = SceneBuilder {
+            world,
+            surfaces: Vec::new(),
+        };
         builder.add_table();
         let (target, obstacles) = builder.add_target(task, &layout.target);
         let block = layout.block.as_ref().map(|block| builder.add_block(block));
         let robot = Robot::new(&mut builder, layout);
-        Self { world: builder.world, robot, block, target, obstacles, surfaces: builder.surfaces }
+        Self {
+            world: builder.world,
+            robot,
+            block,
+            target,
+            obstacles,
+            surfaces: builder.surfaces,
+        }
     }
 
     /// Returns the pose of the block, where there is one.
@@ -84,7 +97,10 @@ impl Scene {
     /// Calls `visit` with every collider and its look, in a fixed order.
     pub(super) fn for_each_surface(&self, mut visit: impl FnMut(&Collider, &Surface)) {
         for (_, collider) in self.world.colliders.iter() {
-            if let Some(surface) = usize::try_from(collider.user_data).ok().and_then(|index| self.surfaces.get(index)) {
+            if let Some(surface) = usize::try_from(collider.user_data)
+                .ok()
+                .and_then(|index| self.surfaces.get(index))
+            {
                 visit(collider, surface);
             }
         }
@@ -92,8 +108,14 @@ impl Scene {
 
     /// Hangs the block on the gripper, or lets physics have it again.
     pub(super) fn set_block_held(&mut self, held: bool) {
-        let Some(block) = self.block.and_then(|block| self.world.bodies.get_mut(block)) else { return };
-        let kind = if held { RigidBodyType::KinematicPositionBased } else { RigidBodyType::Dynamic };
+        let Some(block) = self.block.and_then(|block| self.world.bodies.get_mut(block)) else {
+            return;
+        };
+        let kind = if held {
+            RigidBodyType::KinematicPositionBased
+        } else {
+            RigidBodyType::Dynamic
+        };
         block.set_body_type(kind, true);
         block.set_linvel(Vec3::ZERO, true);
         block.set_angvel(Vec3::ZERO, true);
@@ -135,33 +157,68 @@ pub(super) struct SceneBuilder {
 
 impl SceneBuilder {
     /// Adds a body with one visible collider.
-    pub(super) fn add(&mut self, body: RigidBodyBuilder, shape: ColliderBuilder, surface: Surface) -> (RigidBodyHandle, ColliderHandle) {
+    pub(super) fn add(
+        &mut self,
+        body: RigidBodyBuilder,
+        shape: ColliderBuilder,
+        surface: Surface,
+    ) -> (RigidBodyHandle, ColliderHandle) {
         let index = self.surfaces.len() as u128;
         self.surfaces.push(surface);
         self.world.insert(body, shape.user_data(index))
     }
 
     /// Adds a body that is seen but touches nothing.
-    pub(super) fn add_ghost(&mut self, body: RigidBodyBuilder, shape: ColliderBuilder, surface: Surface) -> RigidBodyHandle {
-        self.add(body, shape.collision_groups(InteractionGroups::none()), surface).0
+    pub(super) fn add_ghost(
+        &mut self,
+        body: RigidBodyBuilder,
+        shape: ColliderBuilder,
+        surface: Surface,
+    ) -> RigidBodyHandle {
+        self.add(body, shape.collision_groups(InteractionGroups::none()), surface)
+            .0
     }
 
     fn add_table(&mut self) {
         let body = RigidBodyBuilder::fixed().translation(Vec3::new(0.0, 0.0, -TABLE_HALF.z));
         let shape = ColliderBuilder::cuboid(TABLE_HALF.x, TABLE_HALF.y, TABLE_HALF.z).friction(0.6);
-        self.add(body, shape, Surface { albedo: palette::TABLE, segment: Segment::Table });
+        self.add(
+            body,
+            shape,
+            Surface {
+                albedo: palette::TABLE,
+                segment: Segment::Table,
+            },
+        );
     }
 
     fn add_block(&mut self, layout: &BlockLayout) -> RigidBodyHandle {
         let pose = Pose3::from_parts(layout.position.extend(BLOCK_HALF), Quat::from_rotation_z(layout.yaw));
-        let body = RigidBodyBuilder::dynamic().pose(pose).linear_damping(0.5).angular_damping(1.0).can_sleep(false);
-        let shape = ColliderBuilder::cuboid(BLOCK_HALF, BLOCK_HALF, BLOCK_HALF).friction(0.6).density(500.0);
-        self.add(body, shape, Surface { albedo: layout.color.rgb, segment: Segment::Block }).0
+        let body = RigidBodyBuilder::dynamic()
+            .pose(pose)
+            .linear_damping(0.5)
+            .angular_damping(1.0)
+            .can_sleep(false);
+        let shape = ColliderBuilder::cuboid(BLOCK_HALF, BLOCK_HALF, BLOCK_HALF)
+            .friction(0.6)
+            .density(500.0);
+        self.add(
+            body,
+            shape,
+            Surface {
+                albedo: layout.color.rgb,
+                segment: Segment::Block,
+            },
+        )
+        .0
     }
 
     /// Adds ball, zone or pad; returns the point to measure to and what stands in the gripper's way.
     fn add_target(&mut self, task: PhysicsTask, layout: &TargetLayout) -> (Vec3, Vec<ColliderHandle>) {
-        let surface = Surface { albedo: layout.color.rgb, segment: Segment::Target };
+        let surface = Surface {
+            albedo: layout.color.rgb,
+            segment: Segment::Target,
+        };
         let at = |height: f32| layout.position.extend(height);
         match task {
             PhysicsTask::Reach => {

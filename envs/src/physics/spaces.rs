@@ -1,8 +1,8 @@
 //! Names, units and bounds of the physics world's numbers.
 
+use super::camera::{THIRD_PERSON, WRIST};
 use super::config::PhysicsConfig;
 use super::controller::{ROTATION_SCALE, TRANSLATION_SCALE};
-use super::camera::{THIRD_PERSON, WRIST};
 use super::gripper::{MAX_OPENING, MAX_TILT, MAX_YAW, WORKSPACE_CENTER, WORKSPACE_HALF_EXTENTS};
 use crate::space::{ContinuousSpace, Dimension, ImageSpace, ObservationSpace};
 
@@ -24,10 +24,17 @@ pub(super) fn action_space() -> ContinuousSpace {
 
 /// Camera images by the configuration, and the robot's pose.
 pub(super) fn observation_space(config: &PhysicsConfig) -> ObservationSpace {
-    let square = |camera: &str, side| ImageSpace { camera: camera.to_owned(), height: side, width: side };
+    let square = |camera: &str, side| ImageSpace {
+        camera: camera.to_owned(),
+        height: side,
+        width: side,
+    };
     let mut images = vec![square(THIRD_PERSON, config.image_size)];
     images.extend(config.wrist_image_size.map(|side| square(WRIST, side)));
-    ObservationSpace { images, proprioception: proprioception_space() }
+    ObservationSpace {
+        images,
+        proprioception: proprioception_space(),
+    }
 }
 
 fn proprioception_space() -> ContinuousSpace {
@@ -51,5 +58,11 @@ fn proprioception_space() -> ContinuousSpace {
 }
 
 fn dimension(name: &str, unit: &str, (low, high): (f32, f32), scale: f32) -> Dimension {
-    Dimension { name: name.to_owned(), unit: unit.to_owned(), low, high, scale }
+    Dimension {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        low,
+        high,
+        scale,
+    }
 }

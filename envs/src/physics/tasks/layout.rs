@@ -38,7 +38,10 @@ pub(in crate::physics) struct TargetLayout {
 
 /// Draws a point of a square around the workspace's centre.
 pub(super) fn draw_point(rng: &mut Rng, half_extent: f32) -> Vec2 {
-    Vec2::new(rng.random_range(-half_extent..=half_extent), rng.random_range(-half_extent..=half_extent))
+    Vec2::new(
+        rng.random_range(-half_extent..=half_extent),
+        rng.random_range(-half_extent..=half_extent),
+    )
 }
 
 /// Draws a point until it fits; after many misses the last one is taken, so that drawing always ends.
@@ -58,12 +61,20 @@ pub(super) fn draw_tool(rng: &mut Rng, randomization: &Randomization, away_from:
     let point = draw_point_where(rng, 0.13, |point| point.distance(away_from) > 0.12);
     let height = rng.random_range(0.10..=0.15);
     let yaw = rng.random_range(-0.3..=0.3);
-    if randomization.gripper { (point.extend(height), yaw) } else { (Vec3::new(0.0, 0.0, 0.13), 0.0) }
+    if randomization.gripper {
+        (point.extend(height), yaw)
+    } else {
+        (Vec3::new(0.0, 0.0, 0.13), 0.0)
+    }
 }
 
 /// Draws the colours of block and target.
 pub(super) fn draw_colors(rng: &mut Rng, randomization: &Randomization) -> (NamedColor, NamedColor) {
     let block = rng.random_range(0..BLOCK_COLORS.len());
     let target = rng.random_range(0..TARGET_COLORS.len());
-    if randomization.colors { (BLOCK_COLORS[block], TARGET_COLORS[target]) } else { (BLOCK_COLORS[0], TARGET_COLORS[0]) }
+    if randomization.colors {
+        (BLOCK_COLORS[block], TARGET_COLORS[target])
+    } else {
+        (BLOCK_COLORS[0], TARGET_COLORS[0])
+    }
 }

@@ -7,5 +7,5 @@ mod reach;
 mod task;
 
 pub(super) use layout::{BlockLayout, Layout, TargetLayout};
-pub(super) use task::{Assessment, Situation};
 pub use task::PhysicsTask;
+pub(super) use task::{Assessment, Situation};

@@ -30,8 +30,15 @@ pub(super) fn draw_layout(rng: &mut Rng, randomization: &Randomization) -> Layou
         tool,
         tool_yaw,
         opening: MAX_OPENING,
-        block: Some(BlockLayout { position: block, yaw, color: block_color }),
-        target: TargetLayout { position: target, color: target_color },
+        block: Some(BlockLayout {
+            position: block,
+            yaw,
+            color: block_color,
+        }),
+        target: TargetLayout {
+            position: target,
+            color: target_color,
+        },
     }
 }
 
@@ -43,7 +50,11 @@ pub(super) fn assess(now: &Situation, start: &Situation) -> Assessment {
     let resting = (now.block.z - now.target.z - BLOCK_HALF).abs() <= HEIGHT_TOLERANCE;
     let placed = aside <= SUCCESS_DISTANCE && resting;
     if placed && !now.held {
-        return Assessment { success: true, progress: 1.0, distance: aside };
+        return Assessment {
+            success: true,
+            progress: 1.0,
+            distance: aside,
+        };
     }
     let progress = if now.held || placed {
         let lifted = ((now.block.z - start.block.z) / LIFT_HEIGHT).clamp(0.0, 1.0);
@@ -51,9 +62,17 @@ pub(super) fn assess(now: &Situation, start: &Situation) -> Assessment {
         // Near the pad the block must come down again, which is no step back.
         0.35 + 0.15 * lifted.max(carried) + 0.4 * carried
     } else {
-        0.25 * fraction_covered(now.tool.distance(now.block), start.tool.distance(start.block), GRASP_DISTANCE)
+        0.25 * fraction_covered(
+            now.tool.distance(now.block),
+            start.tool.distance(start.block),
+            GRASP_DISTANCE,
+        )
     };
-    Assessment { success: false, progress, distance: aside }
+    Assessment {
+        success: false,
+        progress,
+        distance: aside,
+    }
 }
 
 fn horizontal_distance(a: Vec3, b: Vec3) -> f32 {
@@ -75,19 +94,34 @@ mod tests {
 
     #[test]
     fn success_only_when_released_on_the_pad() {
-        let on_pad = Situation { block: Vec3::new(0.13, 0.01, 0.03 + BLOCK_HALF), ..start() };
+        let on_pad = Situation {
+            block: Vec3::new(0.13, 0.01, 0.03 + BLOCK_HALF),
+            ..start()
+        };
         assert!(assess(&on_pad, &start()).success);
         assert!(!assess(&Situation { held: true, ..on_pad }, &start()).success);
-        let beside = Situation { block: Vec3::new(0.13, 0.01, BLOCK_HALF), ..start() };
+        let beside = Situation {
+            block: Vec3::new(0.13, 0.01, BLOCK_HALF),
+            ..start()
+        };
         assert!(!assess(&beside, &start()).success);
     }
 
     #[test]
     fn progress_grows_along_the_way() {
-        let at_block = Situation { tool: start().block, ..start() };
+        let at_block = Situation {
+            tool: start().block,
+            ..start()
+        };
         let held = Situation { held: true, ..at_block };
-        let lifted = Situation { block: start().block + Vec3::Z * 0.05, ..held };
-        let over_pad = Situation { block: start().target + Vec3::Z * 0.06, ..held };
+        let lifted = Situation {
+            block: start().block + Vec3::Z * 0.05,
+            ..held
+        };
+        let over_pad = Situation {
+            block: start().target + Vec3::Z * 0.06,
+            ..held
+        };
         let stages = [start(), at_block, held, lifted, over_pad].map(|now| assess(&now, &start()).progress);
         assert!(stages.windows(2).all(|pair| pair[0] < pair[1]), "{stages:?}");
     }

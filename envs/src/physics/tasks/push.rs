@@ -26,19 +26,42 @@ pub(super) fn draw_layout(rng: &mut Rng, randomization: &Randomization) -> Layou
         tool,
         tool_yaw,
         opening: 0.0,
-        block: Some(BlockLayout { position: block, yaw, color: block_color }),
-        target: TargetLayout { position: target, color: target_color },
+        block: Some(BlockLayout {
+            position: block,
+            yaw,
+            color: block_color,
+        }),
+        target: TargetLayout {
+            position: target,
+            color: target_color,
+        },
     }
 }
 
 pub(super) fn assess(now: &Situation, start: &Situation) -> Assessment {
     let distance = horizontal_distance(now.block, now.target);
     if distance <= SUCCESS_DISTANCE {
-        return Assessment { success: true, progress: 1.0, distance };
+        return Assessment {
+            success: true,
+            progress: 1.0,
+            distance,
+        };
     }
-    let approach = fraction_covered(now.tool.distance(now.block), start.tool.distance(start.block), CONTACT_DISTANCE);
-    let pushed = fraction_covered(distance, horizontal_distance(start.block, start.target), SUCCESS_DISTANCE);
-    Assessment { success: false, progress: APPROACH_SHARE * approach + (1.0 - APPROACH_SHARE) * pushed, distance }
+    let approach = fraction_covered(
+        now.tool.distance(now.block),
+        start.tool.distance(start.block),
+        CONTACT_DISTANCE,
+    );
+    let pushed = fraction_covered(
+        distance,
+        horizontal_distance(start.block, start.target),
+        SUCCESS_DISTANCE,
+    );
+    Assessment {
+        success: false,
+        progress: APPROACH_SHARE * approach + (1.0 - APPROACH_SHARE) * pushed,
+        distance,
+    }
 }
 
 fn horizontal_distance(a: Vec3, b: Vec3) -> f32 {
@@ -57,8 +80,14 @@ mod tests {
             target: Vec3::new(0.12, 0.0, 0.0),
             held: false,
         };
-        let inside = Situation { block: Vec3::new(0.10, 0.01, 0.025), ..start };
-        let outside = Situation { block: Vec3::new(0.08, 0.0, 0.025), ..start };
+        let inside = Situation {
+            block: Vec3::new(0.10, 0.01, 0.025),
+            ..start
+        };
+        let outside = Situation {
+            block: Vec3::new(0.08, 0.0, 0.025),
+            ..start
+        };
         assert!(assess(&inside, &start).success);
         assert!(!assess(&outside, &start).success);
         assert!(assess(&outside, &start).progress > assess(&start, &start).progress + 0.3);
