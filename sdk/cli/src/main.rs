@@ -1,2 +1,36 @@
 //! The `worldloop` command.
-fn main() {}
+
+mod commands;
+mod failure;
+mod interrupt;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Puts a learned world model in the loop: policies act, the model answers with the next camera frames.
+///
+/// Start with `worldloop demo`.
+#[derive(Debug, Parser)]
+#[command(name = "worldloop", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(commands::record::RecordArgs),
+}
+
+fn main() -> ExitCode {
+    failure::install_panic_message();
+    let cli = Cli::parse();
+    failure::report(|| {
+        let stop = interrupt::StopFlag::install()?;
+        match cli.command {
+            Command::Record(args) => commands::record::run(&args, &stop),
+        }
+    })
+}

@@ -1,9 +1,27 @@
 //! What rollouts say: success rates with intervals, agreement of worlds, fidelity of predictions, reports.
+//!
+//! A [`Suite`] plays policies in a [`World`](crate::rollout::World) and keeps a [`Journal`], so that a killed run goes
+//! on where it was. [`PolicySuccess`] and [`WorldComparison`] say what came out.
 
+mod comparison;
 mod confidence;
 mod correlation;
+mod error;
+mod fidelity;
+mod image_error;
+mod journal;
 mod ranking;
+mod success;
+#[cfg(all(feature = "learned", feature = "physics"))]
+mod suite;
 
+pub use comparison::{PolicySuccess, WorldComparison};
 pub use confidence::{Interval, Z_95, wilson_interval};
 pub use correlation::pearson;
+pub use error::EvaluationError;
+pub use fidelity::{ChunkFidelity, Fidelity, FidelitySettings, measure_fidelity};
+pub use journal::{EpisodeRecord, JOURNAL_FILE, Journal};
 pub use ranking::mean_maximum_rank_violation;
+pub use success::SuccessRate;
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub use suite::{Suite, SuiteEvent};

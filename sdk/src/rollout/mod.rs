@@ -5,6 +5,7 @@
 //! depends on how many play together.
 
 mod error;
+mod recorder;
 mod replay;
 mod request;
 mod runner;
@@ -12,6 +13,7 @@ mod runner;
 mod world;
 
 pub use error::RolloutError;
+pub use recorder::Recorder;
 pub use replay::replay;
 pub use request::{EpisodeRequest, PlayedEpisode};
 pub use runner::{PolicyFactory, RolloutEvent, RolloutRunner};

@@ -68,14 +68,14 @@ impl<B: EnvBatch> RolloutRunner<B> {
                 return Ok(());
             }
             let steps = self.advance(&mut slots)?;
-            if observer(RolloutEvent::Advanced { steps })?.is_break() {
-                return Ok(());
-            }
+            let mut stop = observer(RolloutEvent::Advanced { steps })?.is_break();
             for slot in &mut slots {
+                // Episodes that have ended are handed over even when the observer wants no more.
                 let Some(over) = slot.take_if(|slot| slot.episode.is_complete()) else { continue };
-                if observer(RolloutEvent::Finished(Box::new(over.finish())))?.is_break() {
-                    return Ok(());
-                }
+                stop |= observer(RolloutEvent::Finished(Box::new(over.finish())))?.is_break();
+            }
+            if stop {
+                return Ok(());
             }
         }
     }

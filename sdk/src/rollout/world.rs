@@ -18,6 +18,8 @@ pub struct LearnedParts {
     pub model: Arc<dyn WorldModel>,
     /// Says whether they show success.
     pub judge: Arc<dyn Judge>,
+    /// Tells these weights from others, for resumed runs.
+    pub fingerprint: String,
 }
 
 impl fmt::Debug for LearnedParts {
@@ -44,6 +46,14 @@ impl World {
         match self {
             Self::Physics { .. } => "physics",
             Self::Learned(_) => "learned",
+        }
+    }
+
+    /// Returns what tells the world model's weights from others; `None` where there are none.
+    pub fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Physics { .. } => None,
+            Self::Learned(parts) => Some(&parts.fingerprint),
         }
     }
 
