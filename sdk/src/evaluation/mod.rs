@@ -7,10 +7,14 @@ mod comparison;
 mod confidence;
 mod correlation;
 mod error;
+#[cfg(feature = "learned")]
 mod fidelity;
+#[cfg(feature = "learned")]
 mod image_error;
 mod journal;
 mod ranking;
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub mod report;
 mod success;
 #[cfg(all(feature = "learned", feature = "physics"))]
 mod suite;
@@ -19,6 +23,7 @@ pub use comparison::{PolicySuccess, WorldComparison};
 pub use confidence::{Interval, Z_95, wilson_interval};
 pub use correlation::pearson;
 pub use error::EvaluationError;
+#[cfg(feature = "learned")]
 pub use fidelity::{ChunkFidelity, Fidelity, FidelitySettings, measure_fidelity};
 pub use journal::{EpisodeRecord, JOURNAL_FILE, Journal};
 pub use ranking::mean_maximum_rank_violation;
