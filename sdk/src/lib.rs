@@ -1,5 +1,6 @@
 //! Closed-loop robotics simulation with learned world models.
 
+pub mod benchmark;
 pub mod evaluation;
 pub mod policy_source;
 pub mod rollout;
