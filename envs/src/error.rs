@@ -21,7 +21,9 @@ pub enum EnvError {
         env: String,
     },
     /// An action has the wrong number of values.
-    #[error("the action for `{env}` has {found} values, expected {expected} ({names}): check the policy's action space against the env's")]
+    #[error(
+        "the action for `{env}` has {found} values, expected {expected} ({names}): check the policy's action space against the env's"
+    )]
     ActionSize {
         /// Name of the environment.
         env: String,
@@ -33,7 +35,9 @@ pub enum EnvError {
         names: String,
     },
     /// An action is NaN or infinite.
-    #[error("action value {index} (`{name}`) for `{env}` is {value}, expected a finite number: fix the policy's output")]
+    #[error(
+        "action value {index} (`{name}`) for `{env}` is {value}, expected a finite number: fix the policy's output"
+    )]
     ActionNotFinite {
         /// Name of the environment.
         env: String,
@@ -63,7 +67,9 @@ pub enum EnvError {
         found: String,
     },
     /// A snapshot of another environment was restored.
-    #[error("the snapshot was taken from `{found}` and can't be restored into `{env}`: restore it into an env of the same kind")]
+    #[error(
+        "the snapshot was taken from `{found}` and can't be restored into `{env}`: restore it into an env of the same kind"
+    )]
     ForeignSnapshot {
         /// Name of the environment.
         env: String,
@@ -90,6 +96,95 @@ pub enum EnvError {
         /// What was found.
         found: String,
     },
+    /// A batch was made of no environments at all.
+    #[error("a batch of environments needs at least one, found none")]
+    NoEnvs,
+    /// Environments with different spaces were put in one batch.
+    #[error(
+        "environment {index} (`{found}`) has another {what} than the first (`{first}`): batch only envs with equal spaces"
+    )]
+    MixedSpecs {
+        /// Position of the environment that differs.
+        index: usize,
+        /// What differs.
+        what: &'static str,
+        /// Name of the first environment.
+        first: String,
+        /// Name of the environment that differs.
+        found: String,
+    },
+    /// One environment of a batch failed.
+    #[error("environment {index} of the batch: {source}")]
+    InBatch {
+        /// Position of the environment in the batch.
+        index: usize,
+        /// What went wrong there.
+        source: Box<Self>,
+    },
+    /// An action space does not say the same as the world model's spec.
+    #[cfg(feature = "learned")]
+    #[error(
+        "the action space of `{env}` has {found} where the world model `{model}` was trained with {expected}: \
+         use the action space that the checkpoint was recorded with, or a checkpoint for this one"
+    )]
+    ActionContract {
+        /// Name of the environment.
+        env: String,
+        /// Name of the world model.
+        model: String,
+        /// What the model was trained with.
+        expected: String,
+        /// What the action space has.
+        found: String,
+    },
+    /// A setting of an environment or a wrapper is out of range.
+    #[error("`{setting}` of `{env}` is {found}, expected {expected}")]
+    Setting {
+        /// Name of the environment.
+        env: String,
+        /// Name of the setting.
+        setting: &'static str,
+        /// What is allowed.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// A world model or judge answered with another number of things than it was asked for.
+    #[cfg(feature = "learned")]
+    #[error(
+        "the {who} behind `{env}` returned {found} {what}, expected {expected}: this is a fault of its implementation"
+    )]
+    AnswerCount {
+        /// Name of the environment.
+        env: String,
+        /// Who answered: `world model` or `judge`.
+        who: &'static str,
+        /// What was counted.
+        what: &'static str,
+        /// How many were expected.
+        expected: usize,
+        /// How many came.
+        found: usize,
+    },
+    /// A judge answered with something that is not a number.
+    #[cfg(feature = "learned")]
+    #[error(
+        "the judge behind `{env}` returned a {what} of {value} in step {step}, expected a finite number: its weights are damaged"
+    )]
+    JudgementNotFinite {
+        /// Name of the environment.
+        env: String,
+        /// Which figure.
+        what: &'static str,
+        /// What was found.
+        value: f32,
+        /// Step of the episode, 0 for the first observation.
+        step: usize,
+    },
+    /// The judge behind a learned environment refused.
+    #[cfg(feature = "learned")]
+    #[error(transparent)]
+    Judge(#[from] worldloop_world_model::judge::JudgeError),
     /// The world model behind a learned environment failed.
     #[cfg(feature = "learned")]
     #[error(transparent)]

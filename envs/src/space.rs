@@ -4,6 +4,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
+use crate::observation::Observation;
 use crate::seeding::Rng;
 
 /// One number of a continuous space.
@@ -42,17 +43,30 @@ impl ContinuousSpace {
     /// Returns whether `values` has the right length and every value is finite and within its bounds.
     pub fn contains(&self, values: &[f32]) -> bool {
         values.len() == self.len()
-            && self.dimensions.iter().zip(values).all(|(dimension, value)| (dimension.low..=dimension.high).contains(value))
+            && self
+                .dimensions
+                .iter()
+                .zip(values)
+                .all(|(dimension, value)| (dimension.low..=dimension.high).contains(value))
     }
 
     /// Draws values uniformly within the bounds.
     pub fn sample(&self, rng: &mut Rng) -> Action {
-        Action(self.dimensions.iter().map(|dimension| rng.random_range(dimension.low..=dimension.high)).collect())
+        Action(
+            self.dimensions
+                .iter()
+                .map(|dimension| rng.random_range(dimension.low..=dimension.high))
+                .collect(),
+        )
     }
 
     /// Returns the names, separated by commas.
     pub fn names(&self) -> String {
-        let names: Vec<&str> = self.dimensions.iter().map(|dimension| dimension.name.as_str()).collect();
+        let names: Vec<&str> = self
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.name.as_str())
+            .collect();
         names.join(", ")
     }
 }
@@ -75,4 +89,38 @@ pub struct ObservationSpace {
     pub images: Vec<ImageSpace>,
     /// The robot state; empty where the env has none.
     pub proprioception: ContinuousSpace,
+}
+
+impl ObservationSpace {
+    /// Returns whether the observation has exactly these images and a robot state within bounds.
+    pub fn contains(&self, observation: &Observation) -> bool {
+        self.mismatch(observation).is_none()
+    }
+
+    /// Says why an observation is not in this space; `None` if it is.
+    pub fn mismatch(&self, observation: &Observation) -> Option<String> {
+        for space in &self.images {
+            let Some(image) = observation.images.get(&space.camera) else {
+                return Some(format!("no image of camera `{}`", space.camera));
+            };
+            if image.dimensions() != (space.width, space.height) {
+                let (width, height) = image.dimensions();
+                let (camera, expected_width, expected_height) = (&space.camera, space.width, space.height);
+                return Some(format!(
+                    "the image of camera `{camera}` is {width}x{height}, expected {expected_width}x{expected_height}"
+                ));
+            }
+        }
+        if let Some(extra) = observation
+            .images
+            .keys()
+            .find(|name| self.images.iter().all(|space| space.camera != **name))
+        {
+            return Some(format!("an image of camera `{extra}`, which the space does not have"));
+        }
+        (!self.proprioception.contains(&observation.proprioception)).then(|| {
+            let (found, names) = (&observation.proprioception, self.proprioception.names());
+            format!("the robot state {found:?} is not within the bounds of [{names}]")
+        })
+    }
 }
