@@ -1,1 +1,9 @@
-//! Closed loop.
+//! The closed loop: one contract, two worlds.
+
+mod determinism;
+mod learned_env;
+mod physics_env;
+mod policies;
+mod vector_env;
+mod worlds;
+mod wrappers;

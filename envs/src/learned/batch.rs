@@ -308,7 +308,7 @@ impl EnvBatch for LearnedBatch {
             };
             lane.episode
                 .as_ref()
-                .map(|episode| side_by_side(episode))
+                .map(side_by_side)
                 .ok_or_else(needed)
                 .map_err(in_batch(index))
         };

@@ -1,0 +1,150 @@
+//! The worlds that the tests play in.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use worldloop::envs::learned::{LearnedConfig, LearnedEnv, LearnedTask, LearnedWorld, ScriptedWorldModel};
+use worldloop::envs::physics::{PhysicsConfig, PhysicsEnv, PhysicsTask};
+use worldloop::envs::{Action, ActionChunk, ContinuousSpace, Env, EnvError, Observation, ResetOptions, Step, seeding};
+use worldloop::world_model::diffusion::SamplerConfig;
+use worldloop::world_model::dit::DitConfig;
+use worldloop::world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
+use worldloop::world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig};
+use worldloop::world_model::vae::WanVaeConfig;
+use worldloop::world_model::{ActionDimension, WorldModel, WorldModelSpec};
+
+/// Side of the images of the network world, in pixels.
+pub(crate) const SIDE: usize = 16;
+/// Actions per chunk of the network world.
+pub(crate) const CHUNK: usize = 8;
+
+/// The physics world with small images.
+pub(crate) fn physics(task: PhysicsTask) -> PhysicsEnv {
+    PhysicsEnv::new(PhysicsConfig {
+        image_size: SIDE as u32,
+        ..PhysicsConfig::for_task(task)
+    })
+}
+
+/// A learned world without weights.
+pub(crate) fn scripted() -> LearnedWorld {
+    let model = Arc::new(ScriptedWorldModel::default());
+    model.world(ScriptedWorldModel::config()).expect("the settings fit")
+}
+
+/// A learned world of the real architecture, with random weights and the actions of the physics world.
+///
+/// Episodes start from the physics world.
+pub(crate) fn network() -> LearnedWorld {
+    let mut simulator = physics(PhysicsTask::Reach);
+    let space = simulator.spec().action_space.clone();
+    let model = Arc::new(network_model(&space));
+    let task = |task: PhysicsTask| LearnedTask {
+        name: task.name().to_owned(),
+        max_episode_steps: task.max_episode_steps(),
+    };
+    let config = LearnedConfig {
+        action_space: Some(space),
+        ..LearnedConfig::new(PhysicsTask::ALL.map(task).to_vec())
+    };
+    let initial = move |seed: u64, task: &str| -> Result<Observation, EnvError> {
+        let options = ResetOptions {
+            task: Some(task.to_owned()),
+            initial: None,
+        };
+        Ok(simulator.reset(Some(seed), &options)?.0)
+    };
+    LearnedWorld::new(model, Arc::new(BrightnessJudge), initial, config).expect("the settings fit")
+}
+
+/// An env of the network world.
+pub(crate) fn network_env() -> LearnedEnv {
+    LearnedEnv::new(network()).expect("the world is valid")
+}
+
+fn network_model(space: &ContinuousSpace) -> Predict {
+    let action = space.dimensions.iter().map(|dimension| ActionDimension {
+        name: dimension.name.clone(),
+        unit: dimension.unit.clone(),
+        low: dimension.low,
+        high: dimension.high,
+        mean: 0.0,
+        std: 1.0,
+        scale: 1.0,
+    });
+    let config = PredictConfig {
+        spec: WorldModelSpec {
+            name: "random weights".into(),
+            cameras: vec!["third_person".into()],
+            height: SIDE,
+            width: SIDE,
+            action: action.collect(),
+            action_frame: "gripper".into(),
+            chunk_length: CHUNK,
+            context_frames: 1,
+            frame_rate_hz: 5.0,
+        },
+        vae: WanVaeConfig::tiny(),
+        dit: DitConfig {
+            in_channels: 8,
+            out_channels: 8,
+            ..DitConfig::tiny()
+        },
+        sampler: SamplerConfig {
+            num_steps: 1,
+            ..SamplerConfig::default()
+        },
+        feedback: Feedback::Float,
+        noise_seed: NoiseSeed::EpisodeAndChunk,
+        text_tokens: 1,
+    };
+    let device = Device::flex();
+    device.seed(3);
+    let networks = config.init(&device);
+    Predict::new(config, networks, None, None, &device).expect("the config is valid")
+}
+
+/// Takes the brightness for the progress, and is never sure of success.
+#[derive(Debug)]
+struct BrightnessJudge;
+
+impl Judge for BrightnessJudge {
+    fn judge(&self, requests: &[JudgeRequest<'_>]) -> Result<Vec<Judgement>, JudgeError> {
+        let judge = |request: &JudgeRequest<'_>| {
+            let values = &request.frame.values;
+            let mean = values.iter().sum::<f32>() / values.len() as f32;
+            Judgement {
+                success_probability: 0.0,
+                progress: (0.5 + 0.5 * mean).clamp(0.0, 1.0),
+            }
+        };
+        Ok(requests.iter().map(judge).collect())
+    }
+}
+
+/// Draws actions for a model or an env with this action space.
+pub(crate) fn random_actions(space: &ContinuousSpace, seed: u64, count: usize) -> Vec<Action> {
+    let mut rng = seeding::rng(seed, 77);
+    (0..count).map(|_| space.sample(&mut rng)).collect()
+}
+
+/// Resets with a seed and plays random actions in chunks; returns everything that was seen.
+pub(crate) fn play(env: &mut dyn Env, seed: u64, count: usize, chunk: usize) -> (Observation, Vec<Step>) {
+    let (first, _) = env
+        .reset(Some(seed), &ResetOptions::default())
+        .expect("the seed is valid");
+    let actions = random_actions(&env.spec().action_space.clone(), seed, count);
+    let mut steps: Vec<Step> = Vec::new();
+    for chunk in actions.chunks(chunk) {
+        if !steps.last().is_some_and(Step::is_last) {
+            let chunk = ActionChunk(chunk.to_vec());
+            steps.extend(env.step_chunk(&chunk).expect("the actions are valid"));
+        }
+    }
+    (first, steps)
+}
+
+/// Returns the spec of the network world's model.
+pub(crate) fn model_spec(world: &LearnedWorld) -> WorldModelSpec {
+    WorldModel::spec(&**world.model()).clone()
+}
