@@ -8,9 +8,14 @@ mod dit;
 mod dit_weights;
 mod ref_dit;
 mod ref_dit_action;
+mod ref_rollout;
+mod ref_sampler;
+mod ref_train;
 mod ref_wan_vae;
 mod rope;
 mod runner;
+mod schedule_steps;
+mod scheduler;
 mod wan_vae;
 
 use std::process::ExitCode;
@@ -18,10 +23,18 @@ use std::process::ExitCode;
 use runner::Family;
 
 /// Every family, in the order in which a defect is easiest to find.
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 10] = [
     Family {
         name: "rope",
         run: rope::run,
+    },
+    Family {
+        name: "scheduler",
+        run: scheduler::run,
+    },
+    Family {
+        name: "ref_sampler",
+        run: ref_sampler::run,
     },
     Family {
         name: "wan_vae",
@@ -42,6 +55,14 @@ const FAMILIES: [Family; 6] = [
     Family {
         name: "ref_dit_action",
         run: ref_dit_action::run,
+    },
+    Family {
+        name: "ref_rollout",
+        run: ref_rollout::run,
+    },
+    Family {
+        name: "ref_train",
+        run: ref_train::run,
     },
 ];
 

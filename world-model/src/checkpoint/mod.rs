@@ -15,6 +15,8 @@ mod report;
 mod safetensors;
 mod save;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub use dtype::{SaveDtype, StoredDtype};
 pub use error::CheckpointError;

@@ -1,0 +1,37 @@
+//! Files that are whole, broken and hostile.
+
+mod folders;
+mod modules;
+mod pytorch_archives;
+mod safetensors_files;
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+/// A module with a nested and a repeated part.
+#[derive(Module, Debug)]
+struct Network {
+    input: Linear,
+    blocks: Vec<Linear>,
+}
+
+impl Network {
+    fn new(width: usize, blocks: usize) -> Self {
+        let device = Device::flex();
+        let linear = || LinearConfig::new(width, width + 1).init(&device);
+        Self {
+            input: linear(),
+            blocks: (0..blocks).map(|_| linear()).collect(),
+        }
+    }
+
+    fn values(&self) -> Vec<f32> {
+        let linears = std::iter::once(&self.input).chain(&self.blocks);
+        linears.flat_map(|linear| values(linear.weight.val())).collect()
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
