@@ -1,1 +1,32 @@
-//! TODO-DOC.
+//! Training of Worldloop's networks: flow matching, EMA, exact resume.
+//!
+//! An [`Objective`] is a network and its loss on a step's batch; a [`Trainer`] takes it through AdamW with clipping, a
+//! learning-rate schedule and a power average of the weights. Everything random depends on the seed and the step, so a
+//! resumed training is the same to the last bit as one that was never stopped.
+
+pub mod config;
+mod error;
+mod image_error;
+mod lettering;
+mod loss_curve;
+mod objective;
+mod parameters;
+mod picture;
+mod random;
+mod recordings;
+mod resume;
+mod run_folder;
+mod schedule;
+mod trainer;
+pub mod vae;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{OptimizerConfig, TrainerConfig, read_config};
+pub use error::TrainingError;
+pub use objective::{Evaluation, Objective};
+pub use random::StepRandom;
+pub use recordings::{Crop, Recordings};
+pub use run_folder::RunFolder;
+pub use trainer::{Trainer, TrainingProgress, TrainingSummary};
