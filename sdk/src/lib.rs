@@ -1,6 +1,7 @@
 //! Closed-loop robotics simulation with learned world models.
 
 pub mod benchmark;
+pub mod device;
 pub mod evaluation;
 pub mod policy_source;
 pub mod rollout;

@@ -22,6 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(commands::record::RecordArgs),
+    Train(commands::train::TrainArgs),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         let stop = interrupt::StopFlag::install()?;
         match cli.command {
             Command::Record(args) => commands::record::run(&args, &stop),
+            Command::Train(args) => commands::train::run(&args, &stop),
         }
     })
 }

@@ -67,10 +67,11 @@ impl Progress {
         }
     }
 
-    /// Changes what goes on, without counting.
-    pub(crate) fn message(&self, message: &str) {
-        if let Display::Bar(bar) = &self.display {
-            bar.set_message(message.to_owned());
+    /// Prints a line that stays.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
+            Display::Lines { .. } => eprintln!("{line}"),
         }
     }
 

@@ -1,0 +1,154 @@
+//! `worldloop train`: the networks of the learned world, from recordings.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use worldloop::device;
+use worldloop::training::vae::{VaeObjective, VaeTrainingConfig};
+use worldloop::training::{
+    Evaluation, Objective, RunFolder, Trainer, TrainerConfig, TrainingError, TrainingProgress, read_config,
+};
+
+use crate::failure::Outcome;
+use crate::interrupt::StopFlag;
+use crate::progress::Progress;
+
+/// Trains a network on recordings; what is finished can be resumed to the bit.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  worldloop train vae --data recordings --out runs/vae --minutes 60\n  \
+    worldloop train vae --out runs/vae --resume")]
+pub(crate) struct TrainArgs {
+    /// Which network.
+    #[arg(value_enum)]
+    network: Network,
+    /// Folders of recordings; several with commas. With --resume those of the start are used.
+    #[arg(long, value_delimiter = ',')]
+    data: Vec<PathBuf>,
+    /// Folder of this training: config, state, weights, metrics, pictures.
+    #[arg(long)]
+    out: PathBuf,
+    /// Minutes after which this sitting stops and saves; without it, training goes to its last step.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// JSON file with settings; missing ones take their defaults.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Goes on with the training in --out.
+    #[arg(long)]
+    resume: bool,
+    /// Where to compute: cpu or cuda.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Network {
+    /// The video VAE: frames to latents and back.
+    Vae,
+}
+
+/// What the command needs to know of a network's training.
+trait Training {
+    type Config: Default + Serialize + DeserializeOwned;
+    type Objective: Objective;
+
+    fn trainer(config: &mut Self::Config) -> &mut TrainerConfig;
+    fn datasets(config: &mut Self::Config) -> &mut Vec<PathBuf>;
+    fn objective(config: Self::Config) -> Result<Self::Objective, TrainingError>;
+}
+
+struct Vae;
+
+impl Training for Vae {
+    type Config = VaeTrainingConfig;
+    type Objective = VaeObjective;
+
+    fn trainer(config: &mut VaeTrainingConfig) -> &mut TrainerConfig {
+        &mut config.trainer
+    }
+
+    fn datasets(config: &mut VaeTrainingConfig) -> &mut Vec<PathBuf> {
+        &mut config.datasets
+    }
+
+    fn objective(config: VaeTrainingConfig) -> Result<VaeObjective, TrainingError> {
+        VaeObjective::new(config)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
+    match args.network {
+        Network::Vae => train::<Vae>(args, stop),
+    }
+}
+
+fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
+    let device = device::select(&args.device)?;
+    let (folder, config) = prepare::<T>(args)?;
+    let mut config = config;
+    let trainer = T::trainer(&mut config).clone();
+    let steps = trainer.steps;
+    let objective = T::objective(config)?;
+    let name = objective.name();
+    let mut training = Trainer::new(objective, trainer, folder, args.resume, &device)?;
+    let mut progress = Progress::new(format!("train {name}"), steps);
+    let summary = training.run(|now| {
+        show(&mut progress, now);
+        stop.flow()
+    })?;
+    progress.finish();
+    println!("{name}: step {} of {steps}; {}", summary.step, figures(&summary.evaluation));
+    if !summary.finished {
+        println!("go on with: worldloop train {name} --out {} --resume", args.out.display());
+    }
+    Ok(if stop.is_set() { Outcome::Stopped } else { Outcome::Done })
+}
+
+/// Opens the folder and puts the config together from file, folder and arguments.
+fn prepare<T: Training>(args: &TrainArgs) -> anyhow::Result<(RunFolder, T::Config)> {
+    if args.resume {
+        let folder = RunFolder::open(&args.out)?;
+        let mut config: T::Config = match &args.config {
+            Some(path) => read_config(path)?,
+            None => folder.read_config()?,
+        };
+        if !args.data.is_empty() {
+            T::datasets(&mut config).clone_from(&args.data);
+        }
+        T::trainer(&mut config).minutes = args.minutes;
+        folder.write_config(&config)?;
+        return Ok((folder, config));
+    }
+    let mut config: T::Config = args.config.as_ref().map_or_else(|| Ok(T::Config::default()), read_config)?;
+    let datasets = T::datasets(&mut config);
+    if !args.data.is_empty() {
+        datasets.clone_from(&args.data);
+    }
+    if datasets.is_empty() {
+        bail!("no recordings to train on: pass --data DIR (record some with `worldloop record`)");
+    }
+    T::trainer(&mut config).minutes = args.minutes.or(T::trainer(&mut config).minutes);
+    Ok((RunFolder::create(&args.out, &config)?, config))
+}
+
+fn show(progress: &mut Progress, now: &TrainingProgress<'_>) {
+    let minutes = now.seconds_left / 60.0;
+    let message =
+        format!("loss {:.4}, {:.1} samples/s, {minutes:.0} min left", now.loss, now.samples_per_second);
+    progress.set(now.step, &message);
+    if let Some(evaluation) = now.evaluation {
+        progress.say(&format!("step {}: {}", now.step, figures(evaluation)));
+        for warning in &evaluation.warnings {
+            progress.say(&format!("WARNING: {warning}"));
+        }
+    }
+}
+
+fn figures(evaluation: &Evaluation) -> String {
+    let figures: Vec<String> = evaluation.metrics.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
+    if figures.is_empty() { "not evaluated".to_owned() } else { figures.join(", ") }
+}
