@@ -1,5 +1,7 @@
 //! Everything that can go wrong in a policy.
 
+use std::path::PathBuf;
+
 /// Why a policy refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,7 +30,9 @@ pub enum PolicyError {
         found: String,
     },
     /// The action space is not the one the policy was made for.
-    #[error("the policy `{policy}` gives actions of {expected} values, `{env}` takes {found} ({names}): use a policy trained for this action space")]
+    #[error(
+        "the policy `{policy}` gives actions of {expected} values, `{env}` takes {found} ({names}): use a policy trained for this action space"
+    )]
     ActionSpace {
         /// Name of the policy.
         policy: String,
@@ -67,6 +71,27 @@ pub enum PolicyError {
         /// Why, and what to do.
         why: &'static str,
     },
+    /// A file of recorded actions can't be read.
+    #[error("the recorded actions `{path}` can't be read: check the path and its permissions")]
+    ReplayFile {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of recorded actions holds something else.
+    #[error(
+        "`{path}` holds no recorded actions: expected JSON, a list of lists of numbers or an object that has such a list \
+         as `actions`"
+    )]
+    ReplayFormat {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: serde_json::Error,
+    },
     /// A camera image has another size than the policy was trained with.
     #[error("the policy `{policy}` was trained with {expected} images, the camera `{camera}` gives {found}")]
     ImageSize {
@@ -79,4 +104,18 @@ pub enum PolicyError {
         /// Size that was given.
         found: String,
     },
+    /// The weights of the cloned policy can't be used.
+    #[cfg(feature = "cloned")]
+    #[error(transparent)]
+    ClonedWeights(#[from] crate::cloned::ClonedWeightsError),
+}
+
+impl PolicyError {
+    /// Makes the error of a policy that was asked to act before its first `reset`.
+    pub(crate) fn not_reset(policy: &str) -> Self {
+        Self::NoAction {
+            policy: policy.to_owned(),
+            why: "`act` was called before an episode began: call `reset` first",
+        }
+    }
 }

@@ -67,7 +67,11 @@ impl Task {
     /// # Errors
     /// [`PolicyError::UnknownTask`] if neither names a known task.
     pub fn resolve(policy: &str, instruction: &str, spec: &EnvSpec) -> Result<Self, PolicyError> {
-        let said = if instruction.trim().is_empty() { spec.task.as_str() } else { instruction };
+        let said = if instruction.trim().is_empty() {
+            spec.task.as_str()
+        } else {
+            instruction
+        };
         Self::from_instruction(said).ok_or_else(|| PolicyError::UnknownTask {
             policy: policy.to_owned(),
             expected: Self::names(),
@@ -98,7 +102,10 @@ mod tests {
     fn the_verb_decides() {
         assert_eq!(Task::from_instruction("Reach the red target."), Some(Task::Reach));
         assert_eq!(Task::from_instruction("push the block to the target"), Some(Task::Push));
-        assert_eq!(Task::from_instruction("Pick up the block and place it on the target"), Some(Task::PickAndPlace));
+        assert_eq!(
+            Task::from_instruction("Pick up the block and place it on the target"),
+            Some(Task::PickAndPlace)
+        );
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct ClonedNetwork {
     pub linear2: Linear,
     /// Last fully connected layer.
     pub output: Linear,
+    /// Height and width of the images.
+    pub image_size: usize,
     /// Number of actions per chunk.
     pub horizon: usize,
     /// Number of values per action.
@@ -66,7 +68,12 @@ impl ClonedNetworkConfig {
         let conv = |from: usize, to: usize, kernel: usize, stride: usize| {
             Conv2dConfig::new([from, to], [kernel, kernel])
                 .with_stride([stride, stride])
-                .with_padding(PaddingConfig2d::Explicit(kernel / 2, kernel / 2, kernel / 2, kernel / 2))
+                .with_padding(PaddingConfig2d::Explicit(
+                    kernel / 2,
+                    kernel / 2,
+                    kernel / 2,
+                    kernel / 2,
+                ))
                 .init(device)
         };
         ClonedNetwork {
@@ -78,6 +85,7 @@ impl ClonedNetworkConfig {
             linear1: LinearConfig::new(3 * later + self.num_tasks, self.d_hidden).init(device),
             linear2: LinearConfig::new(self.d_hidden, self.d_hidden).init(device),
             output: LinearConfig::new(self.d_hidden, self.horizon * self.action_size).init(device),
+            image_size: self.image_size,
             horizon: self.horizon,
             action_size: self.action_size,
         }
@@ -95,7 +103,7 @@ impl ClonedNetwork {
     /// # Panics
     /// If the axes do not fit the configuration.
     pub fn forward(&self, images: Tensor<4>, tasks: Tensor<2>) -> Tensor<3> {
-        let [batch, _, size, _] = images.dims();
+        let ([batch, ..], size) = (images.dims(), self.image_size);
         let [num_tasks, _] = self.modulation.weight.dims();
         assert_shape!(images, [batch, 3, size, size]);
         assert_shape!(tasks, [batch, num_tasks]);
@@ -107,7 +115,11 @@ impl ClonedNetwork {
         let points = heat_map_points(self.conv4.forward(features));
         let hidden = relu(self.linear1.forward(Tensor::cat(vec![points, tasks], 1)));
         let hidden = relu(self.linear2.forward(hidden));
-        self.bound(self.output.forward(hidden).reshape([batch, self.horizon, self.action_size]))
+        self.bound(
+            self.output
+                .forward(hidden)
+                .reshape([batch, self.horizon, self.action_size]),
+        )
     }
 
     /// Scales and shifts the channels as the task asks: `[batch, channels, height, width]` in and out.
@@ -137,7 +149,9 @@ fn coordinate_channels(batch: usize, size: usize, device: &Device) -> Tensor<4> 
 
 /// Returns `size` evenly spaced pixel centres from -1 to 1.
 fn coordinates(size: usize, device: &Device) -> Tensor<1> {
-    let centres: Vec<f32> = (0..size).map(|index| (2.0 * index as f32 + 1.0) / size as f32 - 1.0).collect();
+    let centres: Vec<f32> = (0..size)
+        .map(|index| (2.0 * index as f32 + 1.0) / size as f32 - 1.0)
+        .collect();
     Tensor::from_floats(centres.as_slice(), device)
 }
 
@@ -155,7 +169,12 @@ fn heat_map_points(maps: Tensor<4>) -> Tensor<2> {
     let weights = weights.reshape([batch, channels, height, width]);
     let x = weights.clone() * coordinates(width, &device).reshape([1, 1, 1, width]);
     let y = weights * coordinates(height, &device).reshape([1, 1, height, 1]);
-    let total = |tensor: Tensor<4>| tensor.reshape([batch, channels, height * width]).sum_dim(2).reshape([batch, channels]);
+    let total = |tensor: Tensor<4>| {
+        tensor
+            .reshape([batch, channels, height * width])
+            .sum_dim(2)
+            .reshape([batch, channels])
+    };
     Tensor::cat(vec![total(x), total(y), heights.tanh()], 1)
 }
 
@@ -166,7 +185,10 @@ mod tests {
     use super::*;
 
     fn small() -> ClonedNetworkConfig {
-        ClonedNetworkConfig::new().with_image_size(16).with_channels([4, 6, 8]).with_d_hidden(16)
+        ClonedNetworkConfig::new()
+            .with_image_size(16)
+            .with_channels([4, 6, 8])
+            .with_d_hidden(16)
     }
 
     #[test]
@@ -194,7 +216,10 @@ mod tests {
         logits[4 + 3] = 50.0;
         let maps = Tensor::<1>::from_floats(logits, &device).reshape([1, 1, 4, 4]);
         let found: Vec<f32> = heat_map_points(maps).into_data().try_to_vec().expect("floats");
-        assert!((found[0] - 0.75).abs() < 1e-4 && (found[1] + 0.25).abs() < 1e-4 && found[2] > 0.99, "{found:?}");
+        assert!(
+            (found[0] - 0.75).abs() < 1e-4 && (found[1] + 0.25).abs() < 1e-4 && found[2] > 0.99,
+            "{found:?}"
+        );
     }
 
     #[test]
