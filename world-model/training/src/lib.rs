@@ -6,7 +6,9 @@
 
 pub mod config;
 mod error;
+mod flow_time;
 mod image_error;
+mod latents;
 mod lettering;
 mod loss_curve;
 mod objective;
@@ -19,12 +21,15 @@ mod run_folder;
 mod schedule;
 mod trainer;
 pub mod vae;
+mod validation;
+pub mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{OptimizerConfig, TrainerConfig, read_config};
 pub use error::TrainingError;
+pub use flow_time::FlowTimes;
 pub use objective::{Evaluation, Objective};
 pub use random::StepRandom;
 pub use recordings::{Crop, Recordings};

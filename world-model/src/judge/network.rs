@@ -1,0 +1,119 @@
+//! The network behind [`FrameJudge`](super::FrameJudge).
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor, assert_shape};
+
+/// By how much height and width shrink before the fully connected layers.
+const COMPRESSION: usize = 16;
+
+/// Configuration of a [`JudgeNetwork`].
+#[derive(Config, Debug, PartialEq)]
+pub struct JudgeNetworkConfig {
+    /// Names of the tasks that are judged, in the order of the one-hot vector.
+    pub tasks: Vec<String>,
+    /// Height of the frames in pixels, a multiple of 16.
+    pub height: usize,
+    /// Width of the frames in pixels, a multiple of 16.
+    pub width: usize,
+    /// Channels after the first, the second, and the later convolutions.
+    #[config(default = "[24, 48, 64]")]
+    pub channels: [usize; 3],
+    /// Width of the fully connected layer.
+    #[config(default = 128)]
+    pub d_hidden: usize,
+}
+
+/// Maps a frame and a task to a success logit and a progress logit.
+///
+/// Five convolutions see the colours and the pixel coordinates; the task scales and shifts the channels of the third.
+#[derive(Module, Debug)]
+pub struct JudgeNetwork {
+    /// First convolution, stride 2.
+    pub conv1: Conv2d,
+    /// Second convolution, stride 2.
+    pub conv2: Conv2d,
+    /// Third convolution, whose output the task modulates.
+    pub conv3: Conv2d,
+    /// Fourth convolution, stride 2.
+    pub conv4: Conv2d,
+    /// Fifth convolution, stride 2.
+    pub conv5: Conv2d,
+    /// Scale and shift per channel from the task.
+    pub modulation: Linear,
+    /// Fully connected layer.
+    pub linear: Linear,
+    /// Logits of success and progress.
+    pub output: Linear,
+}
+
+impl JudgeNetworkConfig {
+    /// Returns whether a network can be built: tasks, and frames whose sides are multiples of 16.
+    pub fn is_valid(&self) -> bool {
+        let side = |size: usize| (COMPRESSION..=1024).contains(&size) && size.is_multiple_of(COMPRESSION);
+        let width = |size: usize| (1..=4096).contains(&size);
+        let sides = side(self.height) && side(self.width);
+        sides && !self.tasks.is_empty() && width(self.d_hidden) && self.channels.iter().all(|&size| width(size))
+    }
+
+    /// Initialises the network with random weights.
+    pub fn init(&self, device: &Device) -> JudgeNetwork {
+        let [first, second, later] = self.channels;
+        let conv = |from: usize, to: usize, kernel: usize, stride: usize| {
+            let padding = kernel / 2;
+            Conv2dConfig::new([from, to], [kernel, kernel])
+                .with_stride([stride, stride])
+                .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+                .init(device)
+        };
+        let cells = (self.height / COMPRESSION) * (self.width / COMPRESSION);
+        JudgeNetwork {
+            conv1: conv(5, first, 5, 2),
+            conv2: conv(first, second, 3, 2),
+            conv3: conv(second, later, 3, 1),
+            conv4: conv(later, later, 3, 2),
+            conv5: conv(later, later, 3, 2),
+            modulation: LinearConfig::new(self.tasks.len(), 2 * later).init(device),
+            linear: LinearConfig::new(later * cells + self.tasks.len(), self.d_hidden).init(device),
+            output: LinearConfig::new(self.d_hidden, 2).init(device),
+        }
+    }
+}
+
+impl JudgeNetwork {
+    /// Judges frames.
+    ///
+    /// # Shapes
+    /// - frames: `[batch, 3, height, width]`, RGB in `[-1, 1]`
+    /// - tasks: `[batch, tasks]`, one-hot
+    /// - output: `[batch, 2]`, logits of success and of progress
+    pub fn forward(&self, frames: Tensor<4>, tasks: Tensor<2>) -> Tensor<2> {
+        let [batch, _, height, width] = frames.dims();
+        assert_shape!(frames, [batch, 3, height, width]);
+        let coordinates = coordinate_channels([batch, height, width], &frames.device());
+        let features = relu(self.conv1.forward(Tensor::cat(vec![frames, coordinates], 1)));
+        let features = self.conv3.forward(relu(self.conv2.forward(features)));
+        let [_, channels, _, _] = features.dims();
+        let modulation = self.modulation.forward(tasks.clone());
+        let scale = modulation.clone().narrow(1, 0, channels).reshape([batch, channels, 1, 1]);
+        let shift = modulation.narrow(1, channels, channels).reshape([batch, channels, 1, 1]);
+        let features = relu(features * (scale + 1.0) + shift);
+        let features = relu(self.conv5.forward(relu(self.conv4.forward(features))));
+        let features = Tensor::cat(vec![features.flatten::<2>(1, 3), tasks], 1);
+        self.output.forward(relu(self.linear.forward(features)))
+    }
+}
+
+/// Returns the coordinates of every pixel, `[batch, 2, height, width]`: x then y, each from -1 to 1.
+fn coordinate_channels([batch, height, width]: [usize; 3], device: &Device) -> Tensor<4> {
+    let along = |size: usize| {
+        let centres: Vec<f32> = (0..size).map(|index| (2.0 * index as f32 + 1.0) / size as f32 - 1.0).collect();
+        Tensor::<1>::from_floats(centres.as_slice(), device)
+    };
+    let x = along(width).reshape([1, 1, 1, width]).expand([batch, 1, height, width]);
+    let y = along(height).reshape([1, 1, height, 1]).expand([batch, 1, height, width]);
+    Tensor::cat(vec![x, y], 1)
+}

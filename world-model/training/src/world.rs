@@ -1,0 +1,302 @@
+//! Training of the diffusion transformer: flow matching on the VAE's latents.
+//!
+//! Source: `predict2/models/video2world_model_rectified_flow.py` of cosmos-transfer2.5@2ff49d0 (`denoise`, `forward`).
+//! Differs:
+//! - the mean is over generated frames only, which scales the loss by a constant
+//! - latents that differ from the given frame may weigh more
+//! - the given frame may be one that went through the VAE, or carry noise: what a later chunk starts from
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
+use worldloop_world_model::diffusion::{NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity};
+use worldloop_world_model::dit::{
+    ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
+};
+use worldloop_world_model::pipeline::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
+use worldloop_world_model::vae::WanVae;
+use worldloop_world_model::{ActionDimension, WorldModelSpec};
+use worldloop_world_model_data::{action_statistics, hold_still};
+
+use crate::config::{TrainerConfig, require};
+use crate::error::TrainingError;
+use crate::flow_time::FlowTimes;
+use crate::latents::LatentStore;
+use crate::objective::{Evaluation, Objective};
+use crate::random::StepRandom;
+use crate::recordings::Recordings;
+use crate::vae::{device_of, load_vae};
+use crate::validation::WorldValidation;
+
+/// Everything about the training of a world model's transformer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorldTrainingConfig {
+    /// How long, how often, how fast.
+    pub trainer: TrainerConfig,
+    /// Folders of recordings.
+    pub datasets: Vec<PathBuf>,
+    /// Camera that is learned.
+    pub camera: String,
+    /// Weights of the trained VAE.
+    pub vae: PathBuf,
+    /// Name of the model in reports.
+    pub name: String,
+    /// Sizes of the network.
+    pub dit: DitConfig,
+    /// How latents are sampled in evaluation and use.
+    pub sampler: SamplerConfig,
+    /// Tokens of the all-zero text.
+    pub text_tokens: usize,
+    /// Actions per chunk.
+    pub chunk: usize,
+    /// Windows start at every frame that is a multiple of this.
+    pub window_stride: usize,
+    /// Windows per step.
+    pub batch_size: usize,
+    /// Times of the flow.
+    pub times: FlowTimes,
+    /// Additional weight of latents that differ from the given frame.
+    pub motion_weight: f64,
+    /// Share of windows that start from a frame that went through the VAE, as later chunks do.
+    pub reencoded_share: f32,
+    /// Largest deviation of the noise on the given latents.
+    pub context_noise: f32,
+}
+
+impl Default for WorldTrainingConfig {
+    fn default() -> Self {
+        Self {
+            trainer: TrainerConfig::default(),
+            datasets: Vec::new(),
+            camera: "third_person".into(),
+            vae: PathBuf::new(),
+            name: "embedded".into(),
+            dit: embedded_dit(),
+            sampler: SamplerConfig {
+                num_steps: 2,
+                sigmas: SigmaTable::Uniform { shift: 3.0 },
+                scheduler: SchedulerKind::Euler,
+                network_time: NetworkTime::Exact,
+                ..SamplerConfig::default()
+            },
+            text_tokens: 1,
+            chunk: 8,
+            window_stride: 1,
+            batch_size: 8,
+            times: FlowTimes::default(),
+            motion_weight: 4.0,
+            reencoded_share: 0.5,
+            context_noise: 0.05,
+        }
+    }
+}
+
+/// Returns the sizes of the embedded world's transformer.
+fn embedded_dit() -> DitConfig {
+    let action = ActionConfig::new(7, ActionGrouping::PerLatentFrame { temporal_compression_ratio: 4 })
+        .with_hidden_dim_in_action_embedder(Some(256));
+    DitConfig::new(192, 6, 4)
+        .with_in_channels(8)
+        .with_out_channels(8)
+        .with_adaln_lora_dim(48)
+        .with_crossattn_emb_channels(32)
+        .with_crossattn_proj_in_channels(16)
+        .with_rope_h_extrapolation_ratio(1.0)
+        .with_rope_w_extrapolation_ratio(1.0)
+        .with_conditioning(ConditioningConfig::new().with_action(Some(action)))
+}
+
+/// Flow matching on recorded windows.
+#[derive(Debug)]
+pub struct WorldObjective {
+    config: WorldTrainingConfig,
+    predict: PredictConfig,
+    vae: WanVae,
+    recordings: Recordings,
+    store: LatentStore,
+    validation: WorldValidation,
+}
+
+impl WorldObjective {
+    /// Reads recordings and VAE, and encodes all windows.
+    ///
+    /// # Errors
+    /// [`TrainingError::Config`], and those of reading.
+    pub fn new(config: WorldTrainingConfig, device: &Device) -> Result<Self, TrainingError> {
+        config.trainer.validate()?;
+        require("batch_size", config.batch_size > 0, || "at least 1".into(), config.batch_size)?;
+        let recordings = Recordings::load(&config.datasets, &config.camera)?;
+        let (vae_config, vae) = load_vae(&config.vae, device)?;
+        let [height, width] = recordings.size();
+        let predict = PredictConfig {
+            spec: describe(&config, &recordings, [height, width]),
+            vae: vae_config,
+            dit: config.dit.clone(),
+            sampler: config.sampler.clone(),
+            feedback: Feedback::Float,
+            noise_seed: NoiseSeed::EpisodeAndChunk,
+            text_tokens: config.text_tokens,
+        };
+        if let Err(error) = predict.validate() {
+            require("dit", false, || "sizes that fit VAE and recordings".into(), error)?;
+        }
+        let windows = recordings.windows(&recordings.training, config.chunk, config.window_stride)?;
+        let store = LatentStore::encode(&recordings, &vae, windows, config.reencoded_share > 0.0, device)?;
+        let validation = WorldValidation::new(&recordings, config.chunk)?;
+        Ok(Self { config, predict, vae, recordings, store, validation })
+    }
+
+    /// Returns the number of windows that are trained on.
+    pub fn windows(&self) -> usize {
+        self.store.windows.len()
+    }
+
+    /// Draws a batch: latents, noise, and times; actions; latents of the given frame as the network gets them.
+    fn batch(&self, step: u64, device: &Device) -> Batch {
+        let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
+        let size = self.config.batch_size;
+        let [channels, frames, height, width] = self.store.shape;
+        let (plane, one) = (height * width, channels * frames * height * width);
+        let (mut clean, mut given, mut actions, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..size {
+            let position = random.index(self.store.windows.len());
+            let window = self.store.windows[position];
+            let latents = self.store.window(position);
+            let reencoded = self.store.reencoded(window).filter(|_| random.chance(self.config.reencoded_share));
+            let deviation = self.config.context_noise * random.uniform();
+            for channel in 0..channels {
+                let first = match reencoded {
+                    Some(first) => &first[channel * plane..][..plane],
+                    None => &latents[channel * frames * plane..][..plane],
+                };
+                let noise = random.normals(plane);
+                given.extend(first.iter().zip(noise).map(|(value, noise)| value + deviation * noise));
+            }
+            clean.extend_from_slice(latents);
+            let episode = &self.recordings.training[window.episode];
+            actions.extend(self.predict.scaled_actions(&episode.actions[window.start..window.start + window.actions]));
+            times.push(self.config.times.sample(&mut random));
+        }
+        let noise = random.normals(size * one);
+        let shape = [size, channels, frames, height, width];
+        let tensor = |values: Vec<f32>, shape: [usize; 5]| Tensor::<5>::from_data(TensorData::new(values, shape), device);
+        let action_shape = [size, self.config.chunk, self.predict.spec.action_dim()];
+        Batch {
+            clean: tensor(clean, shape),
+            given: tensor(given, [size, channels, 1, height, width]),
+            noise: tensor(noise, shape),
+            times: tensor(times, [size, 1, 1, 1, 1]),
+            actions: Tensor::from_data(TensorData::new(actions, action_shape), device),
+        }
+    }
+}
+
+/// What one step trains on.
+#[derive(Debug)]
+struct Batch {
+    clean: Tensor<5>,
+    given: Tensor<5>,
+    noise: Tensor<5>,
+    times: Tensor<5>,
+    actions: Tensor<3>,
+}
+
+impl Objective for WorldObjective {
+    type Network = Dit;
+
+    fn name(&self) -> &'static str {
+        "world"
+    }
+
+    fn network(&self, device: &Device) -> Dit {
+        self.config.dit.init(device)
+    }
+
+    fn batch_size(&self) -> usize {
+        self.config.batch_size
+    }
+
+    fn loss(&self, network: &Dit, step: u64) -> Tensor<1> {
+        let device = device_of(network);
+        let batch = self.batch(step, &device);
+        let [size, _, frames, height, width] = batch.clean.dims();
+        let condition = FrameCondition::first_frames(1, [size, frames, height, width], &device);
+        let noisy = add_noise(batch.clean.clone(), batch.noise.clone(), batch.times.clone());
+        let latents = Tensor::cat(vec![batch.given, noisy.narrow(2, 1, frames - 1)], 2);
+        let text = Tensor::zeros([1, self.config.text_tokens, self.config.dit.text_channels()], &device);
+        let predicted = network.forward(&DitInput {
+            latents,
+            timesteps: batch.times.reshape([size, 1]).mul_scalar(1000.0),
+            context: &network.project_context(text),
+            condition: &condition,
+            padding_mask: None,
+            action: Some(batch.actions),
+            rope: None,
+        });
+        let generated = |latents: Tensor<5>| latents.narrow(2, 1, frames - 1);
+        let target = generated(velocity(batch.clean.clone(), batch.noise));
+        let weights = motion_weights(batch.clean, self.config.motion_weight);
+        let difference = generated(predicted) - target;
+        (difference.clone() * difference * weights).mean()
+    }
+
+    fn evaluate(&self, network: &Dit, picture: &Path) -> Result<Evaluation, TrainingError> {
+        let networks = PredictNetworks { vae: self.vae.clone(), dit: network.clone() };
+        self.validation.evaluate(&self.recordings, &self.predict, networks, picture)
+    }
+
+    fn export(&self, network: &Dit, path: &Path) -> Result<(), TrainingError> {
+        let text = serde_json::to_string(&self.predict).map_err(|source| TrainingError::Json {
+            path: path.to_path_buf(),
+            what: "world model config",
+            source,
+        })?;
+        let networks = PredictNetworks { vae: self.vae.clone(), dit: network.clone() };
+        let writer = CheckpointWriter::new(SaveDtype::F16).with_module("", &networks, &KeyMap::identity());
+        Ok(writer.with_metadata("config", text).save(path)?)
+    }
+}
+
+/// Weighs latents of generated frames that differ from the given one, `[batch, 1, frames - 1, height, width]`, mean 1.
+fn motion_weights(clean: Tensor<5>, motion_weight: f64) -> Tensor<5> {
+    let [_, _, frames, _, _] = clean.dims();
+    let first = clean.clone().narrow(2, 0, 1);
+    let change = (clean.narrow(2, 1, frames - 1) - first).abs().mean_dim(1).clamp(0.0, 1.0);
+    let weights = change.mul_scalar(motion_weight) + 1.0;
+    let mean = weights.clone().mean().reshape([1, 1, 1, 1, 1]);
+    weights / mean
+}
+
+/// Describes the world model that comes out of a training.
+fn describe(config: &WorldTrainingConfig, recordings: &Recordings, [height, width]: [usize; 2]) -> WorldModelSpec {
+    let info = recordings.info();
+    let statistics = action_statistics(&recordings.training);
+    let action = info.actions.iter().zip(&statistics).map(|(action, statistics)| ActionDimension {
+        name: action.name.clone(),
+        unit: action.unit.clone(),
+        low: action.low,
+        high: action.high,
+        mean: statistics.mean,
+        std: statistics.std,
+        scale: 1.0,
+    });
+    WorldModelSpec {
+        name: config.name.clone(),
+        cameras: vec![recordings.camera().to_string()],
+        height,
+        width,
+        action: action.collect(),
+        action_frame: info.action_frame.clone(),
+        chunk_length: config.chunk,
+        context_frames: 1,
+        frame_rate_hz: info.frame_rate_hz,
+    }
+}
+
+/// Returns actions that do nothing: motion zero, gripper as it was.
+pub(crate) fn idle_actions(actions: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    actions.iter().map(|action| hold_still(action)).collect()
+}
