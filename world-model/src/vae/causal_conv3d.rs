@@ -7,8 +7,9 @@ use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use super::convolution::{Geometry, convolve};
+use super::convolution::{Geometry, convolve, norm_silu_convolve};
 use super::feature_cache::{FeatureCache, last_frames, with_history};
+use super::norm::RmsNorm;
 
 /// Configuration to create a [`CausalConv3d`].
 #[derive(Config, Debug)]
@@ -63,7 +64,22 @@ impl CausalConv3d {
         if past == 0 {
             return self.convolve(frames, 0);
         }
-        cache.visit(|slot| self.forward_after(slot.frames.as_ref(), frames, past))
+        cache.visit(|slot| self.forward_after(slot.frames.as_ref(), frames))
+    }
+
+    /// Norms, applies SiLU and convolves the next piece of a clip.
+    ///
+    /// The cache holds frames before the norm: norming two frames again is cheaper than a pass over all of them.
+    ///
+    /// # Shapes
+    /// - frames: `[batch, frames, height, width, in_channels]`
+    /// - output: `[batch, frames, height, width, out_channels]`
+    pub fn forward_normed(&self, frames: Tensor<5>, norm: &RmsNorm<4>, cache: &mut FeatureCache) -> Tensor<5> {
+        cache.visit(|slot| {
+            let (joined, zero_frames, kept) = self.join(slot.frames.as_ref(), frames);
+            let (weight, bias) = (self.weight.val(), self.bias.val());
+            (norm_silu_convolve(joined, norm.factors(), weight, bias, self.geometry(zero_frames)), Some(kept))
+        })
     }
 
     /// Convolves frames after `history`, and returns the output and what the next piece needs as history.
@@ -71,12 +87,9 @@ impl CausalConv3d {
         &self,
         history: Option<&Tensor<5>>,
         frames: Tensor<5>,
-        past: usize,
     ) -> (Tensor<5>, Option<Tensor<5>>) {
-        let known = history.map_or(0, |frames| frames.dims()[1]);
-        let joined = with_history(history, frames);
-        let kept = last_frames(&joined, past);
-        (self.convolve(joined, past - known), Some(kept))
+        let (joined, zero_frames, kept) = self.join(history, frames);
+        (self.convolve(joined, zero_frames), Some(kept))
     }
 
     /// Convolves without any padding in time, with the stride of this layer.
@@ -88,15 +101,29 @@ impl CausalConv3d {
         self.convolve(frames, 0)
     }
 
+    /// Returns frames with their history, how many frames of it are missing, and the history of the next piece.
+    fn join(&self, history: Option<&Tensor<5>>, frames: Tensor<5>) -> (Tensor<5>, usize, Tensor<5>) {
+        let past = self.weight.dims()[2] - 1;
+        let known = history.map_or(0, |frames| frames.dims()[1]);
+        let joined = with_history(history, frames);
+        let kept = last_frames(&joined, past);
+        (joined, past - known, kept)
+    }
+
     fn convolve(&self, frames: Tensor<5>, zero_frames: usize) -> Tensor<5> {
-        let [_, channels_in, _, kernel_height, kernel_width] = self.weight.dims();
+        let [_, channels_in, ..] = self.weight.dims();
         assert_shape!(frames, [_, _, _, _, channels_in]);
+        convolve(frames, self.weight.val(), self.bias.val(), self.geometry(zero_frames))
+    }
+
+    fn geometry(&self, zero_frames: usize) -> Geometry {
+        let [_, _, _, kernel_height, kernel_width] = self.weight.dims();
         let (height, width) = (kernel_height / 2, kernel_width / 2);
-        let geometry = Geometry {
+        Geometry {
             stride: [self.stride_frames, 1, 1],
             padding: [(zero_frames, 0), (height, height), (width, width)],
-        };
-        convolve(frames, self.weight.val(), self.bias.val(), geometry)
+            doubles_size: false,
+        }
     }
 }
 

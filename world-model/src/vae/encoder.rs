@@ -134,6 +134,6 @@ impl Head {
     /// - frames: `[batch, frames, height, width, in_channels]`
     /// - output: `[batch, frames, height, width, out_channels]`
     pub fn forward(&self, frames: Tensor<5>, cache: &mut FeatureCache) -> Tensor<5> {
-        self.conv.forward(self.norm.forward_silu(frames), cache)
+        self.conv.forward_normed(frames, &self.norm, cache)
     }
 }

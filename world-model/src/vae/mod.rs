@@ -15,6 +15,8 @@ mod convolution;
 mod decoder;
 mod encoder;
 mod feature_cache;
+#[cfg(feature = "flex")]
+mod kernel;
 mod latent_stats;
 mod model;
 mod norm;

@@ -7,7 +7,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor, activation::silu, assert_shape};
 
 /// Smallest length a channel vector is divided by.
-const MIN_LENGTH: f64 = 1e-12;
+pub(super) const MIN_LENGTH: f64 = 1e-12;
 
 /// Scales every channel vector to length `sqrt(channels)`, then by a learned factor per channel.
 ///
@@ -28,29 +28,36 @@ impl<const D: usize> RmsNorm<D> {
         }
     }
 
+    /// Returns the factors, `[channels]`.
+    pub(super) fn factors(&self) -> Tensor<1> {
+        let channels = self.gamma.dims()[0];
+        self.gamma.val().reshape([channels])
+    }
+
     /// Normalises.
     ///
     /// # Shapes
     /// - frames and output: `[batch, frames, height, width, channels]`
     pub fn forward(&self, frames: Tensor<5>) -> Tensor<5> {
-        let channels = self.gamma.dims()[0];
-        assert_shape!(frames, [_, _, _, _, channels]);
-        let length = frames.clone().powi_scalar(2).sum_dim(4).sqrt().clamp_min(MIN_LENGTH);
-        let factor = self
-            .gamma
-            .val()
-            .reshape([1, 1, 1, 1, channels])
-            .mul_scalar((channels as f64).sqrt());
-        frames.div(length).mul(factor)
+        normalize(frames, self.factors())
     }
+}
 
-    /// Normalises, then applies SiLU.
-    ///
-    /// # Shapes
-    /// - frames and output: `[batch, frames, height, width, channels]`
-    pub fn forward_silu(&self, frames: Tensor<5>) -> Tensor<5> {
-        silu(self.forward(frames))
-    }
+fn normalize(frames: Tensor<5>, gamma: Tensor<1>) -> Tensor<5> {
+    let channels = gamma.dims()[0];
+    assert_shape!(frames, [_, _, _, _, channels]);
+    let length = frames.clone().square().sum_dim(4).sqrt().clamp_min(MIN_LENGTH);
+    let factor = gamma.reshape([1, 1, 1, 1, channels]).mul_scalar((channels as f64).sqrt());
+    frames.div(length).mul(factor)
+}
+
+/// Normalises, then applies SiLU.
+///
+/// # Shapes
+/// - frames and output: `[batch, frames, height, width, channels]`
+/// - gamma: `[channels]`
+pub(super) fn norm_silu(frames: Tensor<5>, gamma: Tensor<1>) -> Tensor<5> {
+    silu(normalize(frames, gamma))
 }
 
 #[cfg(test)]

@@ -12,8 +12,11 @@ use super::causal_conv3d::{CausalConv3d, CausalConv3dConfig};
 use super::convolution::{Geometry, convolve};
 use super::feature_cache::{FeatureCache, last_frames, with_history};
 
-/// Frames before the present that a temporal convolution sees.
-const PAST_FRAMES: usize = 2;
+/// Halves height and width.
+const HALVE: Geometry = Geometry { stride: [1, 2, 2], padding: [(0, 0), (0, 1), (0, 1)], doubles_size: false };
+
+/// Doubles height and width.
+const DOUBLE: Geometry = Geometry { stride: [1, 1, 1], padding: [(0, 0), (1, 1), (1, 1)], doubles_size: true };
 
 /// A 3x3 convolution of every frame by itself.
 #[derive(Module, Debug)]
@@ -38,11 +41,7 @@ impl FrameConv {
         }
     }
 
-    fn convolve(&self, frames: Tensor<5>, stride: usize, padding: (usize, usize)) -> Tensor<5> {
-        let geometry = Geometry {
-            stride: [1, stride, stride],
-            padding: [(0, 0), padding, padding],
-        };
+    fn convolve(&self, frames: Tensor<5>, geometry: Geometry) -> Tensor<5> {
         convolve(frames, self.weight.val().unsqueeze_dim(2), self.bias.val(), geometry)
     }
 }
@@ -77,7 +76,7 @@ impl Downsample {
     ///   an even one (with `time_conv`)
     /// - output: `[batch, frames', height / 2, width / 2, channels]`
     pub fn forward(&self, frames: Tensor<5>, cache: &mut FeatureCache) -> Tensor<5> {
-        let frames = self.resample.convolve(frames, 2, (0, 1));
+        let frames = self.resample.convolve(frames, HALVE);
         let Some(time_conv) = &self.time_conv else {
             return frames;
         };
@@ -126,7 +125,7 @@ impl Upsample {
             Some(time_conv) => double_frame_rate(time_conv, frames, cache),
             None => frames,
         };
-        self.resample.convolve(double_size(frames), 1, (1, 1))
+        self.resample.convolve(frames, DOUBLE)
     }
 }
 
@@ -134,7 +133,7 @@ impl Upsample {
 fn double_frame_rate(time_conv: &CausalConv3d, frames: Tensor<5>, cache: &mut FeatureCache) -> Tensor<5> {
     cache.visit(|slot| {
         if slot.started {
-            let (pairs, kept) = time_conv.forward_after(slot.frames.as_ref(), frames, PAST_FRAMES);
+            let (pairs, kept) = time_conv.forward_after(slot.frames.as_ref(), frames);
             return (interleave(pairs), kept);
         }
         let count = frames.dims()[1];
@@ -142,7 +141,7 @@ fn double_frame_rate(time_conv: &CausalConv3d, frames: Tensor<5>, cache: &mut Fe
             return (frames, None);
         }
         let first = frames.clone().narrow(1, 0, 1);
-        let (pairs, kept) = time_conv.forward_after(None, frames.narrow(1, 1, count - 1), PAST_FRAMES);
+        let (pairs, kept) = time_conv.forward_after(None, frames.narrow(1, 1, count - 1));
         (Tensor::cat(vec![first, interleave(pairs)], 1), kept)
     })
 }
@@ -154,14 +153,4 @@ fn interleave(pairs: Tensor<5>) -> Tensor<5> {
         .reshape([batch, frames, height, width, 2, channels / 2])
         .permute([0, 1, 4, 2, 3, 5]) // [batch, frames, 2, height, width, channels / 2]
         .reshape([batch, 2 * frames, height, width, channels / 2])
-}
-
-/// Repeats every pixel twice in height and width.
-fn double_size(frames: Tensor<5>) -> Tensor<5> {
-    let [batch, count, height, width, channels] = frames.dims();
-    let rows = batch * count * height;
-    frames
-        .reshape([rows, 1, width, 1, channels])
-        .expand([rows, 2, width, 2, channels])
-        .reshape([batch, count, 2 * height, 2 * width, channels])
 }

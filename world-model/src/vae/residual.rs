@@ -55,8 +55,8 @@ impl ResidualBlock {
     /// - frames: `[batch, frames, height, width, in_channels]`
     /// - output: `[batch, frames, height, width, out_channels]`
     pub fn forward(&self, frames: Tensor<5>, cache: &mut FeatureCache) -> Tensor<5> {
-        let hidden = self.conv1.forward(self.norm1.forward_silu(frames.clone()), cache);
-        let hidden = self.conv2.forward(self.norm2.forward_silu(hidden), cache);
+        let hidden = self.conv1.forward_normed(frames.clone(), &self.norm1, cache);
+        let hidden = self.conv2.forward_normed(hidden, &self.norm2, cache);
         let skipped = match &self.shortcut {
             Some(shortcut) => shortcut.forward(frames, cache),
             None => frames,
