@@ -3,6 +3,8 @@
 pub mod benchmark;
 pub mod device;
 pub mod evaluation;
+#[cfg(all(test, feature = "flex", feature = "learned", feature = "physics"))]
+mod fixtures;
 pub mod policy_source;
 pub mod rollout;
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use image::RgbImage;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use worldloop_envs::learned::{frame_from_image, image_from_frame};
 use worldloop_world_model::{PredictionRequest, WorldModel, WorldState};
 
@@ -30,7 +30,7 @@ impl Default for FidelitySettings {
 }
 
 /// The quality of one chunk's frames.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChunkFidelity {
     /// Which chunk, from 1.
     pub chunk: usize,
@@ -45,7 +45,7 @@ pub struct ChunkFidelity {
 /// How well a world model predicts.
 ///
 /// PSNR is taken per frame on 8-bit RGB, at most 60 dB, and averaged over frames.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fidelity {
     /// Episodes that were predicted.
     pub episodes: usize,

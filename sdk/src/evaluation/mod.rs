@@ -9,6 +9,8 @@ mod correlation;
 mod error;
 #[cfg(feature = "learned")]
 mod fidelity;
+#[cfg(all(feature = "learned", feature = "physics"))]
+mod fidelity_suite;
 #[cfg(feature = "learned")]
 mod image_error;
 mod journal;
@@ -19,12 +21,17 @@ mod success;
 #[cfg(all(feature = "learned", feature = "physics"))]
 mod suite;
 
+#[cfg(all(test, feature = "flex", feature = "learned", feature = "physics"))]
+mod tests;
+
 pub use comparison::{PolicySuccess, WorldComparison};
 pub use confidence::{Interval, Z_95, wilson_interval};
 pub use correlation::pearson;
 pub use error::EvaluationError;
 #[cfg(feature = "learned")]
 pub use fidelity::{ChunkFidelity, Fidelity, FidelitySettings, measure_fidelity};
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub use fidelity_suite::{FIDELITY_FILE, FidelitySuite};
 pub use journal::{EpisodeRecord, JOURNAL_FILE, Journal};
 pub use ranking::mean_maximum_rank_violation;
 pub use success::SuccessRate;

@@ -12,6 +12,9 @@ mod runner;
 #[cfg(all(feature = "learned", feature = "physics"))]
 mod world;
 
+#[cfg(all(test, feature = "flex", feature = "learned", feature = "physics"))]
+mod tests;
+
 pub use error::RolloutError;
 pub use recorder::Recorder;
 pub use replay::replay;

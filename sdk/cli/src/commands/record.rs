@@ -20,7 +20,7 @@ pub(crate) struct RecordArgs {
     /// Tasks: reach, push, pick_and_place; several with commas.
     #[arg(long, value_delimiter = ',', required = true)]
     task: Vec<String>,
-    /// Policies by name, see `worldloop policies`; several with commas.
+    /// Policies: random, wander, expert, noisy_expert, imperfect, replay:FILE; several with commas.
     #[arg(long, value_delimiter = ',', required = true)]
     policy: Vec<String>,
     /// Episodes per task and policy.
@@ -52,7 +52,7 @@ enum RecordError {
 /// Runs the command.
 pub(crate) fn run(args: &RecordArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let world = World::Physics { image_size: args.image_size };
-    let policies = PolicySource::new();
+    let policies = PolicySource::default();
     for policy in &args.policy {
         policies.make(policy)?;
     }
