@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::context::KeyValue;
 use super::modulation::linear_without_bias;
-use crate::layers::{RmsNorm, RmsNormConfig, scaled_dot_product};
+use crate::layers::{RmsNorm, RmsNormConfig, linear_rows, scaled_dot_product};
 
 /// Configuration of a [`CrossAttention`].
 #[derive(Config, Debug)]
@@ -77,8 +77,10 @@ impl CrossAttention {
         let [_, width] = self.k_proj.weight.dims();
         let shape = [batch, context_tokens, self.num_heads, width / self.num_heads];
         KeyValue {
-            key: self.k_norm.forward(self.k_proj.forward(context.clone()).reshape(shape)),
-            value: self.v_proj.forward(context).reshape(shape),
+            key: self
+                .k_norm
+                .forward_heads(linear_rows(&self.k_proj, context.clone()).reshape(shape), None),
+            value: linear_rows(&self.v_proj, context).reshape(shape),
         }
     }
 
@@ -100,10 +102,10 @@ impl CrossAttention {
         );
         // With one context the clips' tokens are just more queries to it.
         let shape = [contexts, batch / contexts * frames * per_frame, heads, head_dim];
-        let query = self.q_norm.forward(self.q_proj.forward(tokens).reshape(shape));
+        let query = self
+            .q_norm
+            .forward_heads(linear_rows(&self.q_proj, tokens).reshape(shape), None);
         let attended = scaled_dot_product(query, context.key.clone(), context.value.clone());
-        self.output_proj
-            .forward(attended)
-            .reshape([batch, frames, per_frame, width])
+        linear_rows(&self.output_proj, attended).reshape([batch, frames, per_frame, width])
     }
 }

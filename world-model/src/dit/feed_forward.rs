@@ -6,10 +6,10 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 use super::modulation::linear_without_bias;
+use crate::layers::{gelu, linear_rows};
 
 /// Configuration of a [`FeedForward`].
 #[derive(Config, Debug)]
@@ -46,6 +46,6 @@ impl FeedForward {
     /// - tokens: `[batch, frames, tokens, model_channels]`
     /// - output: `[batch, frames, tokens, model_channels]`
     pub fn forward(&self, tokens: Tensor<4>) -> Tensor<4> {
-        self.layer2.forward(gelu(self.layer1.forward(tokens)))
+        linear_rows(&self.layer2, gelu(linear_rows(&self.layer1, tokens)))
     }
 }

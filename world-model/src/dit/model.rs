@@ -8,7 +8,7 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::{gelu, silu};
+use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData, assert_shape};
 
 use super::block::{DitBlock, DitBlockConfig};
@@ -23,7 +23,7 @@ use super::patch_embed::{PatchEmbed, PatchEmbedConfig, unpatchify};
 use super::rope3d::Rope3d;
 use super::self_attention::SelfAttentionConfig;
 use super::timestep::{TimeEmbedding, TimestepEmbedder, TimestepEmbedderConfig};
-use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, untracked_cast};
+use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, gelu, untracked_cast};
 
 /// Diffusion transformer of Cosmos-Predict2.5; `MinimalV1LVGDiT` upstream.
 #[derive(Module, Debug)]

@@ -8,6 +8,8 @@ use burn::module::{Initializer, Module};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor, assert_shape};
 
+#[cfg(feature = "flex")]
+use crate::layers::fused;
 use crate::layers::{linear_f32, trunc_normal, untracked_cast};
 
 /// Added to the variance in every layer norm of the network.
@@ -106,6 +108,10 @@ pub fn modulate(tokens: Tensor<4>, shift: Tensor<4>, scale: Tensor<4>) -> Tensor
     let [_, _, _, model_channels] = tokens.dims();
     assert_shape!(shift, [_, _, 1, model_channels]);
     assert_shape!(scale, [_, _, 1, model_channels]);
+    #[cfg(feature = "flex")]
+    if fused::runs_on(&tokens) {
+        return fused::modulate(tokens, shift, scale, LAYER_NORM_EPS as f32);
+    }
     let dtype = tokens.dtype();
     let tokens = untracked_cast(tokens, DType::F32);
     let centred = tokens.clone() - tokens.mean_dim(3);
@@ -120,6 +126,10 @@ pub fn modulate(tokens: Tensor<4>, shift: Tensor<4>, scale: Tensor<4>) -> Tensor
 /// - tokens, output: `[batch, frames, tokens, model_channels]`
 /// - gate: `[batch, frames, 1, model_channels]`; frames may be 1
 pub fn gated_residual(tokens: Tensor<4>, gate: Tensor<4>, output: Tensor<4>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if fused::runs_on(&tokens) {
+        return fused::gated_add(tokens, gate, output);
+    }
     tokens + output * gate
 }
 

@@ -9,6 +9,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::modulation::linear_without_bias;
+use crate::layers::linear_rows;
 
 /// Configuration of a [`PatchEmbed`].
 #[derive(Config, Debug)]
@@ -78,7 +79,7 @@ impl PatchEmbed {
             .reshape([batch, channels, grid_frames, time, rows, space, columns, space])
             .permute([0, 2, 4, 6, 1, 3, 5, 7]) // [batch, frames, rows, columns, channels, time, space, space]
             .reshape([batch, grid_frames, rows * columns, channels * time * space * space]);
-        self.proj.forward(patches)
+        linear_rows(&self.proj, patches)
     }
 }
 

@@ -9,7 +9,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
 use super::modulation::linear_without_bias;
-use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, scaled_dot_product};
+use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, linear_rows, scaled_dot_product};
 
 /// Configuration of a [`SelfAttention`].
 #[derive(Config, Debug)]
@@ -78,12 +78,14 @@ impl SelfAttention {
             self.num_heads,
             model_channels / self.num_heads,
         ];
-        let heads = |layer: &Linear, tokens: Tensor<4>| layer.forward(tokens).reshape(shape);
-        let query = rope.apply(self.q_norm.forward(heads(&self.q_proj, tokens.clone())));
-        let key = rope.apply(self.k_norm.forward(heads(&self.k_proj, tokens.clone())));
+        let heads = |layer: &Linear, tokens: Tensor<4>| linear_rows(layer, tokens).reshape(shape);
+        let query = self
+            .q_norm
+            .forward_heads(heads(&self.q_proj, tokens.clone()), Some(rope));
+        let key = self
+            .k_norm
+            .forward_heads(heads(&self.k_proj, tokens.clone()), Some(rope));
         let attended = scaled_dot_product(query, key, heads(&self.v_proj, tokens));
-        self.output_proj
-            .forward(attended)
-            .reshape([batch, frames, per_frame, model_channels])
+        linear_rows(&self.output_proj, attended).reshape([batch, frames, per_frame, model_channels])
     }
 }

@@ -1,5 +1,6 @@
-//! Linear layers whose arithmetic is wider than their weights.
+//! Linear layers as one matrix product, and in wider arithmetic than that of their weights.
 
+use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor, assert_shape};
@@ -13,6 +14,20 @@ pub fn untracked_cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor
     }
 }
 
+/// Applies a linear layer as one product of all rows.
+///
+/// Burn keeps the leading axes as batches where they tile well, and then packs the weight anew for each on the CPU.
+///
+/// # Shapes
+/// - input: `[..., d_input]`
+/// - output: `[..., d_output]`
+///
+/// # Panics
+/// If the last axis of `input` is not `d_input`.
+pub fn linear_rows<const D: usize>(layer: &Linear, input: Tensor<D>) -> Tensor<D> {
+    product(input, layer.weight.val(), layer.bias.as_ref().map(Param::val))
+}
+
 /// Applies a linear layer in float32, whatever the dtype of its weights.
 ///
 /// # Shapes
@@ -23,10 +38,17 @@ pub fn untracked_cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor
 /// If the last axis of `input` is not `d_input`.
 pub fn linear_f32<const D: usize>(layer: &Linear, input: Tensor<D>) -> Tensor<D> {
     let weight = untracked_cast(layer.weight.val(), DType::F32);
-    let [d_input, _] = weight.dims();
-    assert_shape!(input, [.., d_input]);
     let bias = layer.bias.as_ref().map(|bias| untracked_cast(bias.val(), DType::F32));
-    linear(untracked_cast(input, DType::F32), weight, bias)
+    product(untracked_cast(input, DType::F32), weight, bias)
+}
+
+fn product<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let [d_input, d_output] = weight.dims();
+    assert_shape!(input, [.., d_input]);
+    let mut shape = input.dims();
+    let rows: usize = shape[..D - 1].iter().product();
+    shape[D - 1] = d_output;
+    linear(input.reshape([rows, d_input]), weight, bias).reshape(shape)
 }
 
 #[cfg(test)]

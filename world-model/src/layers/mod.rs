@@ -4,16 +4,20 @@
 //! one rounding at the end, rotary tables computed once per grid, linear layers that can run in float32 whatever the
 //! precision of their weights.
 
+mod activation;
 mod attention;
+#[cfg(feature = "flex")]
+pub(crate) mod fused;
 mod init;
 mod linear;
 mod rms_norm;
 mod rotary;
 mod sinusoidal;
 
+pub use activation::gelu;
 pub use attention::scaled_dot_product;
 pub use init::trunc_normal;
-pub use linear::{linear_f32, untracked_cast};
+pub use linear::{linear_f32, linear_rows, untracked_cast};
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use rotary::RotaryTable;
 pub use sinusoidal::sinusoidal_embedding;

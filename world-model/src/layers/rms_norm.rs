@@ -7,7 +7,7 @@ use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{DType, Device, Tensor, assert_shape};
 
-use super::untracked_cast;
+use super::{RotaryTable, untracked_cast};
 
 /// Configuration of an [`RmsNorm`].
 #[derive(Config, Debug)]
@@ -54,6 +54,37 @@ impl RmsNorm {
         untracked_cast(self.forward_f32(input), dtype)
     }
 
+    /// Normalises every head, and rotates it where a table is given.
+    ///
+    /// # Shapes
+    /// - heads: `[batch, tokens, heads, d_model]`
+    /// - rope: `tokens` tokens
+    /// - output: `[batch, tokens, heads, d_model]`, the input's dtype
+    ///
+    /// # Panics
+    /// If the heads are not `d_model` wide, or the table is of another number of tokens.
+    pub fn forward_heads(&self, heads: Tensor<4>, rope: Option<&RotaryTable>) -> Tensor<4> {
+        #[cfg(feature = "flex")]
+        if super::fused::runs_on(&heads) {
+            let [d_model] = self.weight.dims();
+            assert_shape!(heads, [_, _, _, d_model]);
+            let epsilon = self.epsilon as f32;
+            return match rope {
+                None => super::fused::norm(heads, self.weight.val(), epsilon),
+                Some(table) => {
+                    let tokens = table.tokens();
+                    assert_shape!(heads, [_, tokens, _, d_model]);
+                    super::fused::norm_rotate(heads, self.weight.val(), [table.cos(), table.sin()], epsilon)
+                }
+            };
+        }
+        let normed = self.forward(heads);
+        match rope {
+            None => normed,
+            Some(table) => table.apply(normed),
+        }
+    }
+
     /// Normalises the last axis and keeps the result in float32.
     ///
     /// # Shapes
@@ -75,6 +106,8 @@ impl RmsNorm {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Distribution;
+
     use super::*;
 
     #[test]
@@ -93,5 +126,40 @@ mod tests {
         let _ = RmsNormConfig::new(3)
             .init(&device)
             .forward(Tensor::<2>::zeros([2, 4], &device));
+    }
+
+    #[test]
+    fn normed_and_rotated_heads_are_those_of_the_two_steps() {
+        let device = Device::flex().autodiff();
+        let mut norm = RmsNormConfig::new(8).init(&device);
+        norm.weight = norm
+            .weight
+            .map(|weight| weight.random_like(Distribution::Default).require_grad());
+        let phases: Vec<f64> = (0..5 * 4).map(|index| f64::from(index) * 0.3).collect();
+        let table = RotaryTable::from_phases(&phases, 4, &device);
+        let heads = Tensor::<4>::random([2, 5, 3, 8], Distribution::Default, &device).require_grad();
+        for rope in [None, Some(&table)] {
+            let normed = norm.forward(heads.clone());
+            let steps = rope.map_or(normed.clone(), |table| table.apply(normed));
+            let at_once = norm.forward_heads(heads.clone(), rope);
+            let distance: f32 = (steps.clone() - at_once.clone()).abs().max().into_scalar();
+            assert!(distance < 1e-6, "{distance}");
+            let weight = Tensor::<4>::random([2, 5, 3, 8], Distribution::Default, &device);
+            let (steps, at_once) = (
+                (steps * weight.clone()).sum().backward(),
+                (at_once * weight).sum().backward(),
+            );
+            let distance: f32 = (heads.grad(&steps).expect("asked for") - heads.grad(&at_once).expect("asked for"))
+                .abs()
+                .max()
+                .into_scalar();
+            assert!(distance < 1e-5, "{distance}");
+            let weight = norm.weight.val();
+            let distance: f32 = (weight.grad(&steps).expect("asked for") - weight.grad(&at_once).expect("asked for"))
+                .abs()
+                .max()
+                .into_scalar();
+            assert!(distance < 1e-5, "{distance}");
+        }
     }
 }

@@ -104,7 +104,11 @@ mod tests {
         let device = Device::flex();
         for (given, expected) in [(0, 1.0), (2, 0.0)] {
             let condition = FrameCondition::first_frames(given, [1, 2, 1, 1], &device);
-            let generated: Vec<f32> = condition.generated_frames().into_data().try_to_vec().expect("float32 data");
+            let generated: Vec<f32> = condition
+                .generated_frames()
+                .into_data()
+                .try_to_vec()
+                .expect("float32 data");
             assert_eq!(generated, [expected; 2]);
         }
     }
