@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
+use worldloop_world_model::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype, load_into};
 use worldloop_world_model::diffusion::{NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity};
 use worldloop_world_model::dit::{
     ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
 };
-use worldloop_world_model::pipeline::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
-use worldloop_world_model::vae::WanVae;
+use worldloop_world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
+use worldloop_world_model::vae::{LatentStats, WanVae};
 use worldloop_world_model::{ActionDimension, WorldModelSpec};
 use worldloop_world_model_data::{action_statistics, hold_still};
 
@@ -257,6 +257,33 @@ impl Objective for WorldObjective {
         let networks = PredictNetworks { vae: self.vae.clone(), dit: network.clone() };
         let writer = CheckpointWriter::new(SaveDtype::F16).with_module("", &networks, &KeyMap::identity());
         Ok(writer.with_metadata("config", text).save(path)?)
+    }
+}
+
+/// Reads an exported world model.
+///
+/// # Errors
+/// [`TrainingError::Checkpoint`], [`TrainingError::Json`] or [`TrainingError::Config`].
+pub fn load_world(path: &Path, device: &Device) -> Result<Predict, TrainingError> {
+    let source = CheckpointSource::open(path)?;
+    let text = source.metadata().get("config").map_or("", String::as_str);
+    let config: PredictConfig = serde_json::from_str(text).map_err(|source| TrainingError::Json {
+        path: path.to_path_buf(),
+        what: "world model config",
+        source,
+    })?;
+    if let Err(error) = config.validate() {
+        require("world", false, || "a valid world model".into(), &error)?;
+    }
+    let mut networks = config.init(device);
+    load_into(&mut networks, &source, &KeyMap::identity())?;
+    networks.vae.stats = LatentStats::new(&config.vae);
+    match Predict::new(config, networks, None, None, device) {
+        Ok(model) => Ok(model),
+        Err(error) => {
+            let expected = "a valid world model".to_string();
+            Err(TrainingError::Config { key: "world", expected, found: error.to_string() })
+        }
     }
 }
 

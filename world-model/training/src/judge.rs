@@ -1,0 +1,271 @@
+//! Training of the judge: success and progress from single frames.
+//!
+//! Beside recorded frames the judge sees the same moments as a world model predicts them, so that it does not stumble
+//! over predicted pictures.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
+use worldloop_world_model::judge::{JudgeNetwork, JudgeNetworkConfig};
+use worldloop_world_model_data::{Episode, Window};
+
+use crate::config::{TrainerConfig, require};
+use crate::error::TrainingError;
+use crate::objective::{Evaluation, Objective};
+use crate::parameters::to_vec;
+use crate::picture::{ClipView, draw_comparison};
+use crate::predicted_frames::{PredictedFrame, predict_frames};
+use crate::random::StepRandom;
+use crate::recordings::Recordings;
+use crate::vae::device_of;
+use crate::world::load_world;
+
+/// Frames per network call in an evaluation.
+const EVALUATION_BATCH: usize = 128;
+
+/// Everything about the training of a judge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JudgeTrainingConfig {
+    /// How long, how often, how fast.
+    pub trainer: TrainerConfig,
+    /// Folders of recordings.
+    pub datasets: Vec<PathBuf>,
+    /// Camera that is judged.
+    pub camera: String,
+    /// Weights of the world model whose predictions are judged too; none trains on recorded frames alone.
+    pub world: Option<PathBuf>,
+    /// Stretches of up to four chunks that the world model predicts before training.
+    pub predicted_stretches: usize,
+    /// Share of predicted frames in a batch.
+    pub predicted_share: f32,
+    /// Share of frames that show success in a batch.
+    pub success_share: f32,
+    /// Frames per step.
+    pub batch_size: usize,
+    /// Largest shift of brightness, of a range of 2.
+    pub brightness: f32,
+    /// Largest deviation of noise on the pixels, of a range of 2.
+    pub pixel_noise: f32,
+}
+
+impl Default for JudgeTrainingConfig {
+    fn default() -> Self {
+        Self {
+            trainer: TrainerConfig { steps: 4_000, evaluate_every: 500, ..TrainerConfig::default() },
+            datasets: Vec::new(),
+            camera: "third_person".into(),
+            world: None,
+            predicted_stretches: 256,
+            predicted_share: 0.4,
+            success_share: 0.3,
+            batch_size: 64,
+            brightness: 0.03,
+            pixel_noise: 0.04,
+        }
+    }
+}
+
+/// A recorded frame: position of the episode, index of the frame.
+type Moment = (usize, usize);
+
+/// Success and progress of recorded and predicted frames.
+#[derive(Debug)]
+pub struct JudgeObjective {
+    config: JudgeTrainingConfig,
+    network: JudgeNetworkConfig,
+    recordings: Recordings,
+    solved: Vec<Moment>,
+    unsolved: Vec<Moment>,
+    predicted_solved: Vec<PredictedFrame>,
+    predicted_unsolved: Vec<PredictedFrame>,
+}
+
+impl JudgeObjective {
+    /// Reads the recordings, and lets the world model predict frames if there is one.
+    ///
+    /// # Errors
+    /// [`TrainingError::TooLittleData`] without a success or without a failure, and those of reading.
+    pub fn new(config: JudgeTrainingConfig, device: &Device) -> Result<Self, TrainingError> {
+        config.trainer.validate()?;
+        require("batch_size", config.batch_size > 0, || "at least 1".into(), config.batch_size)?;
+        let recordings = Recordings::load(&config.datasets, &config.camera)?;
+        let tasks: BTreeSet<&str> = recordings.training.iter().map(|episode| episode.info.task.as_str()).collect();
+        let tasks = tasks.into_iter().map(str::to_string).collect();
+        let [height, width] = recordings.size();
+        let network = JudgeNetworkConfig::new(tasks, height, width);
+        require("datasets", network.is_valid(), || "frames with sides that are multiples of 16".into(), width)?;
+        let moments = recordings.training.iter().enumerate().flat_map(|(place, episode)| {
+            episode.successes.iter().enumerate().map(move |(frame, &success)| (success, (place, frame)))
+        });
+        let (solved, unsolved): (Vec<_>, Vec<_>) = moments.partition(|(success, _)| *success);
+        for (what, found) in [("frames with success", solved.len()), ("frames without success", unsolved.len())] {
+            if found == 0 {
+                let path = recordings.path().to_path_buf();
+                return Err(TrainingError::TooLittleData { path, what, expected: 1, found });
+            }
+        }
+        let predicted = match &config.world {
+            Some(path) => {
+                let model = load_world(path, device)?;
+                predict_frames(&recordings, &model, config.predicted_stretches, config.trainer.seed, device)
+            }
+            None => Vec::new(),
+        };
+        let (predicted_solved, predicted_unsolved) = predicted.into_iter().partition(|frame| frame.success);
+        let strip = |moments: Vec<(bool, Moment)>| moments.into_iter().map(|(_, moment)| moment).collect();
+        let (solved, unsolved) = (strip(solved), strip(unsolved));
+        Ok(Self { config, network, recordings, solved, unsolved, predicted_solved, predicted_unsolved })
+    }
+
+    /// Draws a batch: pixels, one-hot tasks, and for each frame success and progress.
+    fn batch(&self, step: u64) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+        let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
+        let (mut pixels, mut tasks, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.config.batch_size {
+            let solved = random.chance(self.config.success_share);
+            let predicted = if solved { &self.predicted_solved } else { &self.predicted_unsolved };
+            let start = pixels.len();
+            if random.chance(self.config.predicted_share) && !predicted.is_empty() {
+                let frame = &predicted[random.index(predicted.len())];
+                pixels.extend(frame.pixels.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0));
+                tasks.extend(self.one_hot(&frame.task));
+                labels.extend([f32::from(u8::from(frame.success)), frame.progress]);
+            } else {
+                let moments = if solved { &self.solved } else { &self.unsolved };
+                let (place, frame) = moments[random.index(moments.len())];
+                let episode = &self.recordings.training[place];
+                pixels.extend(self.pixels(episode, frame));
+                tasks.extend(self.one_hot(&episode.info.task));
+                labels.extend([f32::from(u8::from(episode.successes[frame])), episode.progress[frame]]);
+            }
+            let shift = self.config.brightness * (2.0 * random.uniform() - 1.0);
+            let deviation = self.config.pixel_noise * random.uniform();
+            let noise = random.normals(pixels.len() - start);
+            for (pixel, noise) in pixels[start..].iter_mut().zip(noise) {
+                *pixel = (*pixel + shift + deviation * noise).clamp(-1.0, 1.0);
+            }
+        }
+        (pixels, tasks, labels)
+    }
+
+    /// Returns a frame's pixels, channels first, in `[-1, 1]`.
+    fn pixels<'a>(&self, episode: &'a Episode, frame: usize) -> impl Iterator<Item = f32> + use<'a> {
+        let bytes = self.recordings.frames(episode)[frame].as_raw();
+        (0..3).flat_map(move |channel| bytes.iter().skip(channel).step_by(3).map(|&byte| f32::from(byte) / 127.5 - 1.0))
+    }
+
+    fn one_hot<'a>(&'a self, task: &'a str) -> impl Iterator<Item = f32> + use<'a> {
+        self.network.tasks.iter().map(move |known| f32::from(u8::from(known == task)))
+    }
+
+    fn logits(&self, network: &JudgeNetwork, pixels: Vec<f32>, tasks: Vec<f32>) -> Tensor<2> {
+        let device = device_of(network);
+        let batch = tasks.len() / self.network.tasks.len();
+        let frames = TensorData::new(pixels, [batch, 3, self.network.height, self.network.width]);
+        let tasks = TensorData::new(tasks, [batch, self.network.tasks.len()]);
+        network.forward(Tensor::from_data(frames, &device), Tensor::from_data(tasks, &device))
+    }
+}
+
+impl Objective for JudgeObjective {
+    type Network = JudgeNetwork;
+
+    fn name(&self) -> &'static str {
+        "judge"
+    }
+
+    fn network(&self, device: &Device) -> JudgeNetwork {
+        self.network.init(device)
+    }
+
+    fn batch_size(&self) -> usize {
+        self.config.batch_size
+    }
+
+    fn loss(&self, network: &JudgeNetwork, step: u64) -> Tensor<1> {
+        let (pixels, tasks, labels) = self.batch(step);
+        let logits = self.logits(network, pixels, tasks);
+        let [batch, _] = logits.dims();
+        let labels = Tensor::<2>::from_data(TensorData::new(labels, [batch, 2]), &logits.device());
+        // Binary cross-entropy for both: progress is a number between 0 and 1, too.
+        let likelihood = labels.clone() * log_sigmoid(logits.clone()) + (labels.neg() + 1.0) * log_sigmoid(logits.neg());
+        likelihood.mean().neg()
+    }
+
+    fn evaluate(&self, network: &JudgeNetwork, picture: &Path) -> Result<Evaluation, TrainingError> {
+        let mut scores = Scores::default();
+        for episode in &self.recordings.validation {
+            let frames: Vec<usize> = (0..episode.successes.len()).collect();
+            for frames in frames.chunks(EVALUATION_BATCH) {
+                let pixels = frames.iter().flat_map(|&frame| self.pixels(episode, frame)).collect();
+                let tasks = frames.iter().flat_map(|_| self.one_hot(&episode.info.task)).collect();
+                let answers = to_vec(sigmoid(self.logits(network, pixels, tasks)));
+                for (&frame, answer) in frames.iter().zip(answers.chunks_exact(2)) {
+                    scores.add(episode.successes[frame], episode.progress[frame], answer);
+                }
+            }
+        }
+        if let Some((episode, window)) = self.pictured() {
+            let sources = [(episode, window, self.recordings.whole())];
+            let values = to_vec(self.recordings.clips(&sources, window.actions + 1, &device_of(network)));
+            let [height, width] = self.recordings.size();
+            let view = ClipView { values: &values, frames: window.actions + 1, height, width };
+            draw_comparison(&[(view, view)], picture)?;
+        }
+        Ok(scores.evaluation())
+    }
+
+    fn export(&self, network: &JudgeNetwork, path: &Path) -> Result<(), TrainingError> {
+        let text = serde_json::to_string(&self.network).map_err(|source| TrainingError::Json {
+            path: path.to_path_buf(),
+            what: "judge config",
+            source,
+        })?;
+        let writer = CheckpointWriter::new(SaveDtype::F16).with_module("", network, &KeyMap::identity());
+        Ok(writer.with_metadata("config", text).save(path)?)
+    }
+}
+
+impl JudgeObjective {
+    fn pictured(&self) -> Option<(&Episode, Window)> {
+        let episode = self.recordings.validation.first()?;
+        Some((episode, Window { episode: 0, start: 0, actions: episode.len().min(8) }))
+    }
+}
+
+/// Counts over validation frames.
+#[derive(Debug, Default)]
+struct Scores {
+    hits: f64,
+    misses: f64,
+    false_alarms: f64,
+    frames: f64,
+    progress_error: f64,
+}
+
+impl Scores {
+    fn add(&mut self, success: bool, progress: f32, answer: &[f32]) {
+        match (success, answer[0] > 0.5) {
+            (true, true) => self.hits += 1.0,
+            (true, false) => self.misses += 1.0,
+            (false, true) => self.false_alarms += 1.0,
+            (false, false) => {}
+        }
+        self.frames += 1.0;
+        self.progress_error += f64::from((progress - answer[1]).abs());
+    }
+
+    fn evaluation(&self) -> Evaluation {
+        let unsolved = self.frames - self.hits - self.misses;
+        Evaluation::default()
+            .with("success_recall", self.hits / (self.hits + self.misses).max(1.0))
+            .with("success_precision", self.hits / (self.hits + self.false_alarms).max(1.0))
+            .with("false_alarm_rate", self.false_alarms / unsolved.max(1.0))
+            .with("progress_error", self.progress_error / self.frames.max(1.0))
+    }
+}

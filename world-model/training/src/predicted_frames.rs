@@ -1,0 +1,106 @@
+//! Recorded moments as a world model predicts them.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use worldloop_world_model::pipeline::{ChunkInput, Predict};
+use worldloop_world_model_data::{Episode, Window};
+
+use crate::parameters::to_vec;
+use crate::random::StepRandom;
+use crate::recordings::{Crop, Recordings};
+
+/// Stretches that are predicted together.
+const BATCH: usize = 8;
+
+/// Most chunks that are predicted one after the other.
+const CHUNKS: usize = 4;
+
+/// A predicted frame with the labels of the recorded one.
+#[derive(Debug, Clone)]
+pub(crate) struct PredictedFrame {
+    /// Channels first.
+    pub(crate) pixels: Vec<u8>,
+    pub(crate) task: String,
+    pub(crate) success: bool,
+    pub(crate) progress: f32,
+}
+
+/// Predicts stretches of training episodes, each from a recorded frame to the episode's end or four chunks on.
+pub(crate) fn predict_frames(
+    recordings: &Recordings,
+    model: &Predict,
+    stretches: usize,
+    seed: u64,
+    device: &Device,
+) -> Vec<PredictedFrame> {
+    let mut random = StepRandom::new(seed, 0, 6);
+    let chunk = model.config().spec.chunk_length;
+    let mut found = Vec::new();
+    let mut left = stretches;
+    while left > 0 {
+        let batch: Vec<(&Episode, Window)> = (0..left.min(BATCH))
+            .filter_map(|_| {
+                let place = random.index(recordings.training.len());
+                let episode = &recordings.training[place];
+                // Half of the stretches end where the episode does, where success is.
+                let latest = episode.len().saturating_sub(1);
+                let start = if random.chance(0.5) { episode.len().saturating_sub(CHUNKS * chunk) } else { random.index(latest) };
+                let actions = (CHUNKS * chunk).min(episode.len() - start);
+                (actions > 0).then_some((episode, Window { episode: place, start, actions }))
+            })
+            .collect();
+        left -= left.min(BATCH);
+        if !batch.is_empty() {
+            predict_batch(recordings, model, &batch, &mut random, device, &mut found);
+        }
+    }
+    found
+}
+
+fn predict_batch(
+    recordings: &Recordings,
+    model: &Predict,
+    batch: &[(&Episode, Window)],
+    random: &mut StepRandom,
+    device: &Device,
+    found: &mut Vec<PredictedFrame>,
+) {
+    let config = model.config();
+    let chunk = config.spec.chunk_length;
+    let [channels, latent_frames, height, width] = config.latent_shape();
+    let sources: Vec<(&Episode, Window, Crop)> =
+        batch.iter().map(|(episode, window)| (*episode, *window, recordings.whole())).collect();
+    let mut frames = recordings.clips(&sources, 1, device);
+    for index in 0..CHUNKS {
+        let actions = batch.iter().flat_map(|(episode, window)| {
+            let action = |offset: usize| episode.actions[window.start + offset.min(window.actions - 1)].clone();
+            let rows: Vec<Vec<f32>> = (index * chunk..(index + 1) * chunk).map(action).collect();
+            config.scaled_actions(&rows)
+        });
+        let actions = TensorData::new::<f32, _>(actions.collect(), [batch.len(), chunk, config.spec.action_dim()]);
+        let noise = random.normals(batch.len() * channels * latent_frames * height * width);
+        let noise = TensorData::new(noise, [batch.len(), channels, latent_frames, height, width]);
+        let (actions, noise) = (Tensor::from_data(actions, device), Tensor::from_data(noise, device));
+        let video = model.predict_chunk(ChunkInput { frames, actions, noise }, |_| {}).video.clamp(-1.0, 1.0);
+        frames = video.clone().narrow(2, chunk, 1);
+        collect(video, batch, index * chunk, found);
+    }
+}
+
+/// Keeps the frames that a recorded one corresponds to; frame `k` of the video is the one after `before + k` actions.
+fn collect(video: Tensor<5>, batch: &[(&Episode, Window)], before: usize, found: &mut Vec<PredictedFrame>) {
+    let [_, channels, count, height, width] = video.dims();
+    let values = to_vec(video);
+    let plane = height * width;
+    for ((episode, window), clip) in batch.iter().zip(values.chunks_exact(channels * count * plane)) {
+        for offset in (1..count).filter(|offset| before + offset <= window.actions) {
+            let frame = window.start + before + offset;
+            let planes = (0..channels).flat_map(|channel| &clip[(channel * count + offset) * plane..][..plane]);
+            found.push(PredictedFrame {
+                pixels: planes.map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8).collect(),
+                task: episode.info.task.clone(),
+                success: episode.successes[frame],
+                progress: episode.progress[frame],
+            });
+        }
+    }
+}
