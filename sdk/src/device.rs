@@ -1,6 +1,6 @@
 //! Where tensors are computed.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 /// A device that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -4,6 +4,7 @@ mod commands;
 mod failure;
 mod interrupt;
 mod progress;
+mod table;
 
 use std::process::ExitCode;
 
@@ -21,8 +22,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(commands::demo::DemoArgs),
+    Evaluate(commands::evaluate::EvaluateArgs),
     Record(commands::record::RecordArgs),
     Train(commands::train::TrainArgs),
+    Bench(commands::bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -31,8 +35,11 @@ fn main() -> ExitCode {
     failure::report(|| {
         let stop = interrupt::StopFlag::install()?;
         match cli.command {
+            Command::Demo(args) => commands::demo::run(&args, &stop),
+            Command::Evaluate(args) => commands::evaluate::run(&args, &stop),
             Command::Record(args) => commands::record::run(&args, &stop),
             Command::Train(args) => commands::train::run(&args, &stop),
+            Command::Bench(args) => commands::bench::run(&args, &stop),
         }
     })
 }

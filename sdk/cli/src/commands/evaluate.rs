@@ -6,9 +6,9 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use worldloop::evaluation::report::{Report, Summary, choose_showcases, replay_showcases};
 use worldloop::evaluation::{Fidelity, FidelitySuite, Journal, PolicySuccess, Suite, SuiteEvent};
-use worldloop::learned_world::LearnedFolder;
 use worldloop::policy_source::PolicySource;
 use worldloop::rollout::{LearnedParts, World};
+use worldloop::weights::Weights;
 
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
@@ -118,8 +118,8 @@ pub(crate) fn run(args: &EvaluateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
 
 fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
     let device = worldloop::device::select(&args.device)?;
-    let folder = LearnedFolder::find(args.weights.as_deref())?;
-    let policies = folder.policies(&device)?;
+    let weights = Weights::find(args.weights.as_deref())?;
+    let policies = weights.policies(&device)?;
     let mut names = args.policy.clone();
     if args.graded {
         names.extend(policies.graded());
@@ -137,7 +137,7 @@ fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
         bail!("--episodes is 0, expected at least 1");
     }
     let needs_model = args.fidelity || args.world != Where::Physics;
-    let learned = if needs_model { Some(folder.parts(&device)?) } else { None };
+    let learned = if needs_model { Some(weights.learned(&device)?) } else { None };
     let image_size = learned.as_ref().map_or(64, |parts| parts.model.spec().width as u32);
     let mut worlds = Vec::new();
     if args.world != Where::Physics {

@@ -1,4 +1,7 @@
 //! One module per command.
 
+pub(crate) mod bench;
+pub(crate) mod demo;
+pub(crate) mod evaluate;
 pub(crate) mod record;
 pub(crate) mod train;

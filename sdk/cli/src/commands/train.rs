@@ -6,8 +6,9 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use worldloop::device;
+use worldloop::device::{self, Device};
 use worldloop::training::vae::{VaeObjective, VaeTrainingConfig};
+use worldloop::training::world::{WorldObjective, WorldTrainingConfig};
 use worldloop::training::{
     Evaluation, Objective, RunFolder, Trainer, TrainerConfig, TrainingError, TrainingProgress, read_config,
 };
@@ -19,7 +20,8 @@ use crate::progress::Progress;
 /// Trains a network on recordings; what is finished can be resumed to the bit.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  worldloop train vae --data recordings --out runs/vae --minutes 60\n  \
-    worldloop train vae --out runs/vae --resume")]
+    worldloop train vae --out runs/vae --resume\n  \
+    worldloop train dit --data recordings --vae runs/vae/vae.safetensors --out runs/dit")]
 pub(crate) struct TrainArgs {
     /// Which network.
     #[arg(value_enum)]
@@ -33,6 +35,9 @@ pub(crate) struct TrainArgs {
     /// Minutes after which this sitting stops and saves; without it, training goes to its last step.
     #[arg(long)]
     minutes: Option<f64>,
+    /// Weights of the trained VAE, for the transformer.
+    #[arg(long)]
+    vae: Option<PathBuf>,
     /// JSON file with settings; missing ones take their defaults.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -48,6 +53,8 @@ pub(crate) struct TrainArgs {
 enum Network {
     /// The video VAE: frames to latents and back.
     Vae,
+    /// The diffusion transformer: what actions do to latents. Its weights hold the VAE too.
+    Dit,
 }
 
 /// What the command needs to know of a network's training.
@@ -57,7 +64,10 @@ trait Training {
 
     fn trainer(config: &mut Self::Config) -> &mut TrainerConfig;
     fn datasets(config: &mut Self::Config) -> &mut Vec<PathBuf>;
-    fn objective(config: Self::Config) -> Result<Self::Objective, TrainingError>;
+    fn objective(config: Self::Config, device: &Device) -> Result<Self::Objective, TrainingError>;
+
+    /// Puts arguments that only this network has into its config.
+    fn apply(_config: &mut Self::Config, _args: &TrainArgs) {}
 }
 
 struct Vae;
@@ -74,8 +84,33 @@ impl Training for Vae {
         &mut config.datasets
     }
 
-    fn objective(config: VaeTrainingConfig) -> Result<VaeObjective, TrainingError> {
+    fn objective(config: VaeTrainingConfig, _device: &Device) -> Result<VaeObjective, TrainingError> {
         VaeObjective::new(config)
+    }
+}
+
+struct World;
+
+impl Training for World {
+    type Config = WorldTrainingConfig;
+    type Objective = WorldObjective;
+
+    fn trainer(config: &mut WorldTrainingConfig) -> &mut TrainerConfig {
+        &mut config.trainer
+    }
+
+    fn datasets(config: &mut WorldTrainingConfig) -> &mut Vec<PathBuf> {
+        &mut config.datasets
+    }
+
+    fn objective(config: WorldTrainingConfig, device: &Device) -> Result<WorldObjective, TrainingError> {
+        WorldObjective::new(config, device)
+    }
+
+    fn apply(config: &mut WorldTrainingConfig, args: &TrainArgs) {
+        if let Some(vae) = &args.vae {
+            config.vae.clone_from(vae);
+        }
     }
 }
 
@@ -83,16 +118,16 @@ impl Training for Vae {
 pub(crate) fn run(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     match args.network {
         Network::Vae => train::<Vae>(args, stop),
+        Network::Dit => train::<World>(args, stop),
     }
 }
 
 fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let device = device::select(&args.device)?;
-    let (folder, config) = prepare::<T>(args)?;
-    let mut config = config;
+    let (folder, mut config) = prepare::<T>(args)?;
     let trainer = T::trainer(&mut config).clone();
     let steps = trainer.steps;
-    let objective = T::objective(config)?;
+    let objective = T::objective(config, &device)?;
     let name = objective.name();
     let mut training = Trainer::new(objective, trainer, folder, args.resume, &device)?;
     let mut progress = Progress::new(format!("train {name}"), steps);
@@ -103,7 +138,8 @@ fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outco
     progress.finish();
     println!("{name}: step {} of {steps}; {}", summary.step, figures(&summary.evaluation));
     if !summary.finished {
-        println!("go on with: worldloop train {name} --out {} --resume", args.out.display());
+        let network = args.network.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        println!("go on with: worldloop train {network} --out {} --resume", args.out.display());
     }
     Ok(if stop.is_set() { Outcome::Stopped } else { Outcome::Done })
 }
@@ -120,6 +156,7 @@ fn prepare<T: Training>(args: &TrainArgs) -> anyhow::Result<(RunFolder, T::Confi
             T::datasets(&mut config).clone_from(&args.data);
         }
         T::trainer(&mut config).minutes = args.minutes;
+        T::apply(&mut config, args);
         folder.write_config(&config)?;
         return Ok((folder, config));
     }
@@ -132,6 +169,7 @@ fn prepare<T: Training>(args: &TrainArgs) -> anyhow::Result<(RunFolder, T::Confi
         bail!("no recordings to train on: pass --data DIR (record some with `worldloop record`)");
     }
     T::trainer(&mut config).minutes = args.minutes.or(T::trainer(&mut config).minutes);
+    T::apply(&mut config, args);
     Ok((RunFolder::create(&args.out, &config)?, config))
 }
 

@@ -1,0 +1,246 @@
+//! Behaviour cloning: action chunks from camera images of an expert's episodes.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+use worldloop_policies::Task;
+use worldloop_policies::cloned::{ClonedNetwork, ClonedNetworkConfig, images_tensor, tasks_tensor};
+use worldloop_world_model_data::{Episode, Window, hold_still};
+use worldloop_world_model_training::{
+    Evaluation, Objective, OptimizerConfig, Recordings, StepRandom, TrainerConfig, TrainingError,
+};
+
+/// Windows that an evaluation looks at.
+const EVALUATION_WINDOWS: usize = 512;
+
+/// Windows per network call in an evaluation.
+const EVALUATION_BATCH: usize = 64;
+
+/// Everything about the training of a behaviour-cloned policy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClonedTrainingConfig {
+    /// How long, how often, how fast.
+    pub trainer: TrainerConfig,
+    /// Folders of recordings.
+    pub datasets: Vec<PathBuf>,
+    /// Camera that the policy sees.
+    pub camera: String,
+    /// Policies whose actions are imitated; empty imitates all that ended in success.
+    pub experts: Vec<String>,
+    /// Sizes of the network.
+    pub network: ClonedNetworkConfig,
+    /// Windows per step.
+    pub batch_size: usize,
+    /// Largest shift of the image in each direction, in pixels.
+    pub shift_px: usize,
+    /// Largest deviation of noise on the pixels, of a range of 255.
+    pub pixel_noise: f32,
+    /// Weight of the gripper's error over that of a motion.
+    pub gripper_weight: f32,
+}
+
+impl Default for ClonedTrainingConfig {
+    fn default() -> Self {
+        Self {
+            trainer: TrainerConfig {
+                steps: 8_000,
+                evaluate_every: 500,
+                optimizer: OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() },
+                ..TrainerConfig::default()
+            },
+            datasets: Vec::new(),
+            camera: worldloop_policies::cloned::CAMERA.into(),
+            experts: vec!["expert".into()],
+            network: ClonedNetworkConfig::new(),
+            batch_size: 64,
+            shift_px: 2,
+            pixel_noise: 6.0,
+            gripper_weight: 1.0,
+        }
+    }
+}
+
+/// Imitation of recorded actions.
+#[derive(Debug)]
+pub struct ClonedObjective {
+    config: ClonedTrainingConfig,
+    recordings: Recordings,
+    windows: Vec<(Window, Task)>,
+    validation: Vec<(Window, Task)>,
+}
+
+impl ClonedObjective {
+    /// Reads the recordings and chooses the episodes to imitate.
+    ///
+    /// # Errors
+    /// [`TrainingError::Config`] for sizes that do not fit, [`TrainingError::TooLittleData`] if no episode qualifies.
+    pub fn new(config: ClonedTrainingConfig) -> Result<Self, TrainingError> {
+        config.trainer.validate()?;
+        let refuse = |key, expected: String, found: String| Err(TrainingError::Config { key, expected, found });
+        if let Err(error) = config.network.check() {
+            return refuse("network", "sizes of a network".into(), error.to_string());
+        }
+        if config.batch_size == 0 {
+            return refuse("batch_size", "at least 1".into(), "0".into());
+        }
+        let recordings = Recordings::load(&config.datasets, &config.camera)?;
+        let (size, actions) = (config.network.image_size, recordings.info().actions.len());
+        if recordings.size() != [size, size] {
+            return refuse("network.image_size", format!("{:?}, the recorded size", recordings.size()), size.to_string());
+        }
+        if config.network.action_size != actions {
+            let found = config.network.action_size.to_string();
+            return refuse("network.action_size", format!("{actions}, the recorded values"), found);
+        }
+        let windows = imitated(&config, &recordings.training);
+        let validation = imitated(&config, &recordings.validation);
+        if windows.is_empty() || validation.is_empty() {
+            let (path, what) = (recordings.path().to_path_buf(), "successful episodes of the experts to train and validate on");
+            return Err(TrainingError::TooLittleData { path, what, expected: 2, found: 0 });
+        }
+        Ok(Self { config, recordings, windows, validation })
+    }
+
+    /// Returns images, tasks, actions and weights as tensors: weights are 0 beyond an episode's end.
+    fn batch(&self, chosen: &[(&Episode, Window, Task)], random: Option<&mut StepRandom>, device: &Device) -> Batch {
+        let (horizon, size) = (self.config.network.horizon, self.config.network.action_size);
+        let images: Vec<&RgbImage> =
+            chosen.iter().map(|(episode, window, _)| &self.recordings.frames(episode)[window.start]).collect();
+        let images = match random {
+            None => images_tensor(&images, device),
+            Some(random) => {
+                let changed: Vec<RgbImage> = images.into_iter().map(|image| self.augmented(image, random)).collect();
+                images_tensor(&changed, device)
+            }
+        };
+        let tasks: Vec<Task> = chosen.iter().map(|(_, _, task)| *task).collect();
+        let (mut actions, mut weights) = (Vec::new(), Vec::new());
+        for (episode, window, _) in chosen {
+            let taken = &episode.actions[window.start..window.start + window.actions];
+            for place in 0..horizon {
+                let within = place < taken.len();
+                let action = if within { taken[place].clone() } else { hold_still(&taken[taken.len() - 1]) };
+                actions.extend(action);
+                weights.extend((0..size).map(|value| match (within, value + 1 == size) {
+                    (false, _) => 0.0,
+                    (true, true) => self.config.gripper_weight,
+                    (true, false) => 1.0,
+                }));
+            }
+        }
+        let shape = [chosen.len(), horizon, size];
+        Batch {
+            images,
+            tasks: tasks_tensor(&tasks, device),
+            actions: Tensor::from_data(TensorData::new(actions, shape), device),
+            weights: Tensor::from_data(TensorData::new(weights, shape), device),
+        }
+    }
+
+    /// Shifts an image by a few pixels, its border repeated, and adds noise.
+    fn augmented(&self, image: &RgbImage, random: &mut StepRandom) -> RgbImage {
+        let reach = self.config.shift_px as i64;
+        let mut shift = || random.index(2 * self.config.shift_px + 1) as i64 - reach;
+        let (right, down) = (shift(), shift());
+        let deviation = self.config.pixel_noise * random.uniform();
+        let noise = random.normals(image.as_raw().len());
+        let (width, height) = image.dimensions();
+        let inside = |place: u32, shift: i64, size: u32| (i64::from(place) + shift).clamp(0, i64::from(size) - 1) as u32;
+        RgbImage::from_fn(width, height, |x, y| {
+            let mut pixel = *image.get_pixel(inside(x, right, width), inside(y, down, height));
+            let start = 3 * (y * width + x) as usize;
+            for (value, noise) in pixel.0.iter_mut().zip(&noise[start..start + 3]) {
+                *value = (f32::from(*value) + deviation * noise).round().clamp(0.0, 255.0) as u8;
+            }
+            pixel
+        })
+    }
+}
+
+/// What one step trains on.
+#[derive(Debug)]
+struct Batch {
+    images: Tensor<4>,
+    tasks: Tensor<2>,
+    actions: Tensor<3>,
+    weights: Tensor<3>,
+}
+
+impl Batch {
+    /// Returns the weighted mean of absolute and squared errors, `[1]`.
+    fn error(self, network: &ClonedNetwork) -> Tensor<1> {
+        let difference = network.forward(self.images, self.tasks) - self.actions;
+        let errors = difference.clone().abs() + difference.clone() * difference;
+        (errors * self.weights.clone()).sum() / self.weights.sum()
+    }
+}
+
+impl Objective for ClonedObjective {
+    type Network = ClonedNetwork;
+
+    fn name(&self) -> &'static str {
+        "cloned"
+    }
+
+    fn network(&self, device: &Device) -> ClonedNetwork {
+        self.config.network.init(device)
+    }
+
+    fn batch_size(&self) -> usize {
+        self.config.batch_size
+    }
+
+    fn loss(&self, network: &ClonedNetwork, step: u64) -> Tensor<1> {
+        let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
+        let chosen: Vec<(&Episode, Window, Task)> = (0..self.config.batch_size)
+            .map(|_| self.windows[random.index(self.windows.len())])
+            .map(|(window, task)| (&self.recordings.training[window.episode], window, task))
+            .collect();
+        self.batch(&chosen, Some(&mut random), &network.conv1.weight.device()).error(network)
+    }
+
+    fn evaluate(&self, network: &ClonedNetwork, _picture: &Path) -> Result<Evaluation, TrainingError> {
+        let count = EVALUATION_WINDOWS.min(self.validation.len());
+        let chosen: Vec<(&Episode, Window, Task)> = (0..count)
+            .map(|place| self.validation[place * self.validation.len() / count])
+            .map(|(window, task)| (&self.recordings.validation[window.episode], window, task))
+            .collect();
+        let (mut sum, mut batches) = (0.0, 0.0);
+        for chosen in chosen.chunks(EVALUATION_BATCH) {
+            let error = self.batch(chosen, None, &network.conv1.weight.device()).error(network);
+            sum += f64::from(error.into_scalar::<f32>()) * chosen.len() as f64;
+            batches += chosen.len() as f64;
+        }
+        Ok(Evaluation::default().with("validation_error", sum / batches))
+    }
+
+    fn export(&self, network: &ClonedNetwork, path: &Path) -> Result<(), TrainingError> {
+        let bytes = match network.to_safetensors(&self.config.network) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let source = std::io::Error::other(error);
+                return Err(TrainingError::Write { path: path.to_path_buf(), source });
+            }
+        };
+        std::fs::write(path, bytes).map_err(|source| TrainingError::Write { path: path.to_path_buf(), source })
+    }
+}
+
+/// Lists every start in the episodes to imitate, with the episode's task.
+fn imitated(config: &ClonedTrainingConfig, episodes: &[Episode]) -> Vec<(Window, Task)> {
+    let mut found = Vec::new();
+    for (place, episode) in episodes.iter().enumerate() {
+        let by_expert = config.experts.is_empty() || config.experts.contains(&episode.info.policy);
+        let Some(task) = Task::from_name(&episode.info.task).filter(|_| by_expert && episode.info.success) else {
+            continue;
+        };
+        let horizon = config.network.horizon;
+        found.extend((0..episode.len()).map(|start| {
+            (Window { episode: place, start, actions: horizon.min(episode.len() - start) }, task)
+        }));
+    }
+    found
+}
