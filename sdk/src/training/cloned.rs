@@ -48,6 +48,7 @@ impl Default for ClonedTrainingConfig {
             trainer: TrainerConfig {
                 steps: 8_000,
                 evaluate_every: 500,
+                keep_every_evaluation: true,
                 optimizer: OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() },
                 ..TrainerConfig::default()
             },

@@ -63,6 +63,8 @@ pub struct TrainerConfig {
     pub evaluate_every: u64,
     /// Minutes between two saved states.
     pub checkpoint_minutes: f64,
+    /// Whether the averaged weights of every evaluation are kept, as `NAME-STEP.safetensors`.
+    pub keep_every_evaluation: bool,
     /// Optimiser.
     pub optimizer: OptimizerConfig,
 }
@@ -76,6 +78,7 @@ impl Default for TrainerConfig {
             log_every: 20,
             evaluate_every: 1_000,
             checkpoint_minutes: 3.0,
+            keep_every_evaluation: false,
             optimizer: OptimizerConfig::default(),
         }
     }

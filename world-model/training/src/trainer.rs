@@ -207,7 +207,11 @@ impl<O: Objective> Trainer<O> {
     fn evaluate(&self) -> Result<Evaluation, TrainingError> {
         let network = self.averaged();
         let evaluation = self.objective.evaluate(&network, &self.folder.validation(self.step))?;
-        self.objective.export(&network, &self.folder.weights(self.objective.name()))?;
+        let name = self.objective.name();
+        self.objective.export(&network, &self.folder.weights(name))?;
+        if self.config.keep_every_evaluation {
+            self.objective.export(&network, &self.folder.weights(&format!("{name}-{:06}", self.step)))?;
+        }
         let metrics: Map<String, Value> =
             evaluation.metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         self.log_line(json!({"step": self.step, "evaluation": metrics, "warnings": evaluation.warnings}))?;
