@@ -35,7 +35,6 @@ pub fn judge(device: &Device) -> Result<Arc<dyn Judge>, WeightsError> {
 ///
 /// # Errors
 /// [`WeightsError::Cloned`] if they are damaged.
-#[cfg(feature = "cloned")]
 pub fn policies(device: &Device) -> Result<PolicySource, WeightsError> {
     Weights::embedded().policies(device)
 }
@@ -44,7 +43,6 @@ pub fn policies(device: &Device) -> Result<PolicySource, WeightsError> {
 ///
 /// # Errors
 /// [`WeightsError::Policy`] for a name that this build does not have.
-#[cfg(feature = "cloned")]
 pub fn policy(name: &str, device: &Device) -> Result<Box<dyn Policy>, WeightsError> {
     Ok(policies(device)?.make(name)?)
 }

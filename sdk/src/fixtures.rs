@@ -71,7 +71,7 @@ pub(crate) fn learned_parts() -> LearnedParts {
         text_tokens: 1,
     };
     let networks = config.init(&device);
-    let model = Predict::new(config, networks, None, None, &device).unwrap();
+    let model = Predict::new(config, networks, None, None, &device).expect("the config is valid");
     LearnedParts { model: Arc::new(model), judge: Arc::new(BrightnessJudge), fingerprint: "tiny".into() }
 }
 

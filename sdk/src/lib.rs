@@ -2,7 +2,7 @@
 
 pub mod benchmark;
 pub mod device;
-#[cfg(all(feature = "learned", feature = "physics"))]
+#[cfg(all(feature = "cloned", feature = "learned", feature = "physics"))]
 pub mod embedded;
 pub mod evaluation;
 #[cfg(all(test, feature = "flex", feature = "learned", feature = "physics"))]
@@ -11,7 +11,7 @@ pub mod policy_source;
 pub mod rollout;
 #[cfg(all(feature = "training", feature = "cloned"))]
 pub mod training;
-#[cfg(all(feature = "learned", feature = "physics"))]
+#[cfg(all(feature = "cloned", feature = "learned", feature = "physics"))]
 pub mod weights;
 
 pub use worldloop_envs as envs;

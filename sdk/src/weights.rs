@@ -14,10 +14,13 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use worldloop_policies::PolicyError;
+use worldloop_policies::cloned::{ClonedCheckpoints, ClonedWeightsError};
 use worldloop_world_model::checkpoint::{CheckpointError, CheckpointSource, KeyMap, load_into};
 use worldloop_world_model::judge::{FrameJudge, JudgeWeightsError};
 use worldloop_world_model::pipeline::{PipelineError, Predict, PredictConfig};
 
+use crate::policy_source::PolicySource;
 use crate::rollout::LearnedParts;
 
 /// File of the world model.
@@ -72,7 +75,6 @@ pub enum WeightsError {
     #[error(transparent)]
     Judge(#[from] JudgeWeightsError),
     /// The cloned policy's weights can't be used.
-    #[cfg(feature = "cloned")]
     #[error("`{file}` in {location}: {source}")]
     Cloned {
         /// The folder, or the binary.
@@ -80,11 +82,11 @@ pub enum WeightsError {
         /// The first file that was read.
         file: &'static str,
         /// What is wrong.
-        source: worldloop_policies::cloned::ClonedWeightsError,
+        source: ClonedWeightsError,
     },
     /// There is no such policy.
     #[error(transparent)]
-    Policy(#[from] worldloop_policies::PolicyError),
+    Policy(#[from] PolicyError),
 }
 
 /// Weight files in memory.
@@ -159,11 +161,8 @@ impl Weights {
     ///
     /// # Errors
     /// [`WeightsError::Cloned`] if they are there but damaged.
-    #[cfg(feature = "cloned")]
-    pub fn policies(&self, device: &Device) -> Result<crate::policy_source::PolicySource, WeightsError> {
-        use worldloop_policies::cloned::ClonedCheckpoints;
-
-        let source = crate::policy_source::PolicySource::new();
+    pub fn policies(&self, device: &Device) -> Result<PolicySource, WeightsError> {
+        let source = PolicySource::new();
         let Some(last) = self.files.get(CLONED_FILE) else { return Ok(source) };
         let earlier = self.files.iter().filter(|(name, _)| name.starts_with(CLONED_EARLIER));
         let earlier: Vec<&[u8]> = earlier.map(|(_, bytes)| bytes.as_ref()).collect();

@@ -79,6 +79,7 @@ impl Timing {
         }
     }
 
+    #[cfg(all(feature = "learned", feature = "physics"))]
     /// Adds that each run made `frames` frames for `batch` episodes.
     pub(super) fn with_frames(self, batch: usize, frames: usize) -> Self {
         let rate = (self.median_ms > 0.0).then(|| (frames as f64 * 1e4 / self.median_ms).round() / 10.0);

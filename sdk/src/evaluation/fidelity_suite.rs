@@ -99,7 +99,7 @@ impl FidelitySuite {
             }
         }
         // The order of finishing is the same each time, but the order of seeds is easier to follow.
-        played.sort_by(|a, b| a.request.seed.cmp(&b.request.seed));
+        played.sort_by_key(|episode| episode.request.seed);
         Ok(Some(played))
     }
 

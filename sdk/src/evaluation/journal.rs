@@ -218,7 +218,7 @@ mod tests {
             task: "reach".into(),
             policy: "random".into(),
             seed,
-            success: seed % 2 == 0,
+            success: seed.is_multiple_of(2),
             steps: 1,
             episode_return: 0.1,
             best_progress: Some(0.3),

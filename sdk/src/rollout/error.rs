@@ -19,7 +19,7 @@ pub enum RolloutError {
         /// Steps played before.
         step: usize,
         /// What the policy said.
-        source: PolicyError,
+        source: Box<PolicyError>,
     },
     /// An env refused an action, or failed.
     #[error("`{env}` failed at step {step} of the episode with seed {seed} played by `{policy}`: {source}")]
@@ -33,7 +33,7 @@ pub enum RolloutError {
         /// Steps played before.
         step: usize,
         /// What the env said.
-        source: EnvError,
+        source: Box<EnvError>,
     },
     /// An env could not be made or failed as a whole.
     #[error(transparent)]

@@ -143,7 +143,7 @@ impl Slot {
             env: spec.name.clone(),
             seed: request.seed,
             step: 0,
-            source,
+            source: Box::new(source),
         };
         let mut policy = policies(&request.policy).map_err(failed)?;
         policy.reset(spec, request.seed).map_err(failed)?;
@@ -182,7 +182,7 @@ impl Slot {
             env: self.episode.env.clone(),
             seed: self.request.seed,
             step: self.episode.steps.len(),
-            source,
+            source: Box::new(source),
         }
     }
 
@@ -205,5 +205,6 @@ fn blame<'a>(
 }
 
 fn blame_episode(env: &str, (request, step): (&EpisodeRequest, usize), source: EnvError) -> RolloutError {
+    let source = Box::new(source);
     RolloutError::Episode { env: env.to_owned(), policy: request.policy.clone(), seed: request.seed, step, source }
 }

@@ -103,9 +103,8 @@ pub(super) fn fidelity_lines(fidelity: &Fidelity) -> String {
     let description = "PSNR of predicted frames over the number of the frame, with the first frame held still for comparison";
     let labels = ("predicted frame; grid lines end chunks", "PSNR in dB");
     let mut svg = axes.frame(description, labels, (&ends, &levels), |value| format!("{value:.0}"));
-    let lines: [(&str, &str, fn(&(f64, f64)) -> f64); 2] =
-        [("still", "still frame", |pair| pair.1), ("model", "world model", |pair| pair.0)];
-    for (class, name, value) in lines {
+    for (class, name) in [("still", "still frame"), ("model", "world model")] {
+        let value = |(model, still): &(f64, f64)| if class == "model" { *model } else { *still };
         let points = fidelity.frames.iter().enumerate();
         let path: Vec<String> = points
             .map(|(index, pair)| format!("{:.1},{:.1}", axes.x(index as f64 + 1.0), axes.y(value(pair))))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +20,8 @@ use super::summary::Summary;
 
 /// Name of the page in an output folder.
 pub const REPORT_FILE: &str = "report.html";
+/// Folder of the animations in an output folder.
+const ANIMATIONS: &str = "animations";
 /// How large each pixel of an animation becomes.
 const ZOOM: u32 = 4;
 /// Frames of a film strip.
@@ -41,26 +43,27 @@ pub struct Report {
 }
 
 impl Report {
-    /// Writes the page and the animations into a folder; returns the names of the animations.
+    /// Writes the page, and the animations into its folder `animations`; returns the files of the animations.
+    ///
+    /// Animations of an earlier report are removed.
     ///
     /// # Errors
     /// [`EvaluationError::Write`] and [`EvaluationError::Picture`].
-    pub fn write(&self, folder: &Path) -> Result<Vec<String>, EvaluationError> {
-        let write = |name: &str, bytes: &[u8]| {
-            let path = folder.join(name);
-            fs::write(&path, bytes).map_err(|source| EvaluationError::Write { path, source })
-        };
-        let mut names = Vec::new();
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, EvaluationError> {
+        let animations = folder.join(ANIMATIONS);
+        clear_animations(&animations).map_err(|source| write_error(&animations, source))?;
+        let mut files = Vec::new();
         let mut shows = String::new();
         for (index, showcase) in self.showcases.iter().enumerate() {
             let gif = side_by_side_gif(&showcase.predicted, &showcase.physics, self.frame_rate_hz, ZOOM)?;
-            let name = animation_name(index, showcase);
-            write(&name, &gif.bytes)?;
+            let path = animations.join(animation_name(index, showcase));
+            fs::write(&path, &gif.bytes).map_err(|source| write_error(&path, source))?;
             shows += &show(showcase, &gif.bytes)?;
-            names.push(name);
+            files.push(path);
         }
-        write(REPORT_FILE, self.html(&shows).as_bytes())?;
-        Ok(names)
+        let path = folder.join(REPORT_FILE);
+        fs::write(&path, self.html(&shows)).map_err(|source| write_error(&path, source))?;
+        Ok(files)
     }
 
     fn html(&self, shows: &str) -> String {
@@ -183,6 +186,22 @@ fn fidelity_section(fidelity: &Fidelity) -> String {
         fidelity.episodes,
         fidelity_lines(fidelity)
     )
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> EvaluationError {
+    EvaluationError::Write { path: path.to_path_buf(), source }
+}
+
+/// Makes the folder, without the GIF files of an earlier report.
+fn clear_animations(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "gif") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn animation_name(index: usize, showcase: &Showcase) -> String {
