@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use worldloop::device::{self, Device};
+use worldloop::training::judge::{JudgeObjective, JudgeTrainingConfig};
 use worldloop::training::vae::{VaeObjective, VaeTrainingConfig};
 use worldloop::training::world::{WorldObjective, WorldTrainingConfig};
 use worldloop::training::{
-    Evaluation, Objective, RunFolder, Trainer, TrainerConfig, TrainingError, TrainingProgress, read_config,
+    ClonedObjective, ClonedTrainingConfig, Evaluation, Objective, RunFolder, Trainer, TrainerConfig, TrainingError, TrainingProgress, read_config,
 };
 
 use crate::failure::Outcome;
@@ -21,7 +22,9 @@ use crate::progress::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  worldloop train vae --data recordings --out runs/vae --minutes 60\n  \
     worldloop train vae --out runs/vae --resume\n  \
-    worldloop train dit --data recordings --vae runs/vae/vae.safetensors --out runs/dit")]
+    worldloop train dit --data recordings --vae runs/vae/vae.safetensors --out runs/dit\n  \
+    worldloop train judge --data recordings --world runs/dit/world.safetensors --out runs/judge\n  \
+    worldloop train cloned --data recordings --out runs/cloned")]
 pub(crate) struct TrainArgs {
     /// Which network.
     #[arg(value_enum)]
@@ -38,6 +41,9 @@ pub(crate) struct TrainArgs {
     /// Weights of the trained VAE, for the transformer.
     #[arg(long)]
     vae: Option<PathBuf>,
+    /// Weights of the trained world model, whose predictions the judge learns to read too.
+    #[arg(long)]
+    world: Option<PathBuf>,
     /// JSON file with settings; missing ones take their defaults.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -55,6 +61,10 @@ enum Network {
     Vae,
     /// The diffusion transformer: what actions do to latents. Its weights hold the VAE too.
     Dit,
+    /// The judge: success and progress from a frame.
+    Judge,
+    /// The behaviour-cloned policy: camera image and instruction to actions.
+    Cloned,
 }
 
 /// What the command needs to know of a network's training.
@@ -114,11 +124,57 @@ impl Training for World {
     }
 }
 
+struct Judge;
+
+impl Training for Judge {
+    type Config = JudgeTrainingConfig;
+    type Objective = JudgeObjective;
+
+    fn trainer(config: &mut JudgeTrainingConfig) -> &mut TrainerConfig {
+        &mut config.trainer
+    }
+
+    fn datasets(config: &mut JudgeTrainingConfig) -> &mut Vec<PathBuf> {
+        &mut config.datasets
+    }
+
+    fn objective(config: JudgeTrainingConfig, device: &Device) -> Result<JudgeObjective, TrainingError> {
+        JudgeObjective::new(config, device)
+    }
+
+    fn apply(config: &mut JudgeTrainingConfig, args: &TrainArgs) {
+        if args.world.is_some() {
+            config.world.clone_from(&args.world);
+        }
+    }
+}
+
+struct Cloned;
+
+impl Training for Cloned {
+    type Config = ClonedTrainingConfig;
+    type Objective = ClonedObjective;
+
+    fn trainer(config: &mut ClonedTrainingConfig) -> &mut TrainerConfig {
+        &mut config.trainer
+    }
+
+    fn datasets(config: &mut ClonedTrainingConfig) -> &mut Vec<PathBuf> {
+        &mut config.datasets
+    }
+
+    fn objective(config: ClonedTrainingConfig, _device: &Device) -> Result<ClonedObjective, TrainingError> {
+        ClonedObjective::new(config)
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     match args.network {
         Network::Vae => train::<Vae>(args, stop),
         Network::Dit => train::<World>(args, stop),
+        Network::Judge => train::<Judge>(args, stop),
+        Network::Cloned => train::<Cloned>(args, stop),
     }
 }
 
