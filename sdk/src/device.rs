@@ -45,12 +45,21 @@ pub fn select(name: &str) -> Result<Device, DeviceError> {
         #[cfg(feature = "flex")]
         "cpu" => Ok(Device::flex()),
         #[cfg(not(feature = "flex"))]
-        "cpu" => Err(DeviceError::NotBuilt { found: name.to_owned(), feature: "flex" }),
+        "cpu" => Err(DeviceError::NotBuilt {
+            found: name.to_owned(),
+            feature: "flex",
+        }),
         #[cfg(feature = "cuda")]
         "cuda" => Ok(Device::cuda(0)),
         #[cfg(not(feature = "cuda"))]
-        "cuda" => Err(DeviceError::NotBuilt { found: name.to_owned(), feature: "cuda" }),
-        _ => Err(DeviceError::Unknown { found: name.to_owned(), expected: names().join(", ") }),
+        "cuda" => Err(DeviceError::NotBuilt {
+            found: name.to_owned(),
+            feature: "cuda",
+        }),
+        _ => Err(DeviceError::Unknown {
+            found: name.to_owned(),
+            expected: names().join(", "),
+        }),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use worldloop_envs::physics::{PhysicsConfig, PhysicsEnv};
 use worldloop_envs::Env;
+use worldloop_envs::physics::{PhysicsConfig, PhysicsEnv};
 use worldloop_world_model::diffusion::SamplerConfig;
 use worldloop_world_model::dit::DitConfig;
 use worldloop_world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
@@ -28,7 +28,10 @@ impl Judge for BrightnessJudge {
         };
         let judge = |request| {
             let progress = (0.5 + mean(request)).clamp(0.0, 1.0);
-            Judgement { success_probability: if progress > 0.95 { 1.0 } else { 0.0 }, progress }
+            Judgement {
+                success_probability: if progress > 0.95 { 1.0 } else { 0.0 },
+                progress,
+            }
         };
         Ok(requests.iter().map(judge).collect())
     }
@@ -38,7 +41,10 @@ impl Judge for BrightnessJudge {
 pub(crate) fn learned_parts() -> LearnedParts {
     let device = Device::flex();
     device.seed(5);
-    let env = PhysicsEnv::new(PhysicsConfig { image_size: SIDE, ..PhysicsConfig::default() });
+    let env = PhysicsEnv::new(PhysicsConfig {
+        image_size: SIDE,
+        ..PhysicsConfig::default()
+    });
     let dimensions = env.spec().action_space.dimensions.iter();
     let action = dimensions
         .map(|dimension| ActionDimension {
@@ -64,15 +70,26 @@ pub(crate) fn learned_parts() -> LearnedParts {
             frame_rate_hz: env.spec().control_rate_hz,
         },
         vae: WanVaeConfig::tiny(),
-        dit: DitConfig { in_channels: 8, out_channels: 8, ..DitConfig::tiny() },
-        sampler: SamplerConfig { num_steps: 1, ..SamplerConfig::default() },
+        dit: DitConfig {
+            in_channels: 8,
+            out_channels: 8,
+            ..DitConfig::tiny()
+        },
+        sampler: SamplerConfig {
+            num_steps: 1,
+            ..SamplerConfig::default()
+        },
         feedback: Feedback::Float,
         noise_seed: NoiseSeed::EpisodeAndChunk,
         text_tokens: 1,
     };
     let networks = config.init(&device);
     let model = Predict::new(config, networks, None, None, &device).expect("the config is valid");
-    LearnedParts { model: Arc::new(model), judge: Arc::new(BrightnessJudge), fingerprint: "tiny".into() }
+    LearnedParts {
+        model: Arc::new(model),
+        judge: Arc::new(BrightnessJudge),
+        fingerprint: "tiny".into(),
+    }
 }
 
 /// The physics world with images that fit the tiny world model.

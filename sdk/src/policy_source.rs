@@ -14,7 +14,12 @@ use varied_expert::VariedExpert;
 const CHUNK_LENGTH: usize = 8;
 
 /// What makes the expert of `noisy_expert` fail about as often as not.
-const NOISY: Imperfections = Imperfections { noise: 0.6, bias: [0.0; 3], delay: 1, gripper_failure: 0.15 };
+const NOISY: Imperfections = Imperfections {
+    noise: 0.6,
+    bias: [0.0; 3],
+    delay: 1,
+    gripper_failure: 0.15,
+};
 
 /// Makes policies by the names that a user types.
 ///
@@ -107,7 +112,10 @@ impl PolicySource {
     }
 
     fn unknown(&self, name: &str) -> PolicyError {
-        PolicyError::UnknownPolicy { found: name.to_owned(), expected: self.names().join(", ") }
+        PolicyError::UnknownPolicy {
+            found: name.to_owned(),
+            expected: self.names().join(", "),
+        }
     }
 }
 

@@ -48,7 +48,9 @@ pub enum WeightsError {
         source: std::io::Error,
     },
     /// A file is not there.
-    #[error("{location} has no `{file}`, it has: {found}. Train the missing network with `worldloop train`, or name another folder")]
+    #[error(
+        "{location} has no `{file}`, it has: {found}. Train the missing network with `worldloop train`, or name another folder"
+    )]
     Missing {
         /// The folder, or the binary.
         location: String,
@@ -58,7 +60,9 @@ pub enum WeightsError {
         found: String,
     },
     /// The file has no config of a world model.
-    #[error("`{location}` has no valid world model config in its metadata ({source}): it is another network's checkpoint, or of another version")]
+    #[error(
+        "`{location}` has no valid world model config in its metadata ({source}): it is another network's checkpoint, or of another version"
+    )]
     Config {
         /// The file.
         location: String,
@@ -99,8 +103,13 @@ pub struct Weights {
 impl Weights {
     /// Returns those of this binary; empty in a build without any.
     pub fn embedded() -> Self {
-        let files = crate::embedded::FILES.iter().map(|(name, bytes)| ((*name).to_owned(), Cow::Borrowed(*bytes)));
-        Self { location: "this build of worldloop".to_owned(), files: files.collect() }
+        let files = crate::embedded::FILES
+            .iter()
+            .map(|(name, bytes)| ((*name).to_owned(), Cow::Borrowed(*bytes)));
+        Self {
+            location: "this build of worldloop".to_owned(),
+            files: files.collect(),
+        }
     }
 
     /// Reads those of a folder.
@@ -120,7 +129,10 @@ impl Weights {
                 files.insert(name, Cow::Owned(std::fs::read(&path).map_err(error(&path))?));
             }
         }
-        Ok(Self { location: format!("`{}`", folder.display()), files })
+        Ok(Self {
+            location: format!("`{}`", folder.display()),
+            files,
+        })
     }
 
     /// Reads those of a folder, or takes the embedded ones where none is named.
@@ -139,7 +151,11 @@ impl Weights {
         let judge = FrameJudge::load(&self.source(JUDGE_FILE)?, device)?;
         let model = self.world_model(device)?;
         let fingerprint = fingerprint([self.bytes(WORLD_FILE)?, self.bytes(JUDGE_FILE)?]);
-        Ok(LearnedParts { model: Arc::new(model), judge: Arc::new(judge), fingerprint })
+        Ok(LearnedParts {
+            model: Arc::new(model),
+            judge: Arc::new(judge),
+            fingerprint,
+        })
     }
 
     /// Makes the world model alone.
@@ -149,8 +165,10 @@ impl Weights {
     pub fn world_model(&self, device: &Device) -> Result<Predict, WeightsError> {
         let source = self.source(WORLD_FILE)?;
         let text = source.metadata().get(CONFIG_KEY).map_or("", String::as_str);
-        let config: PredictConfig = serde_json::from_str(text)
-            .map_err(|error| WeightsError::Config { location: source.location().to_owned(), source: error })?;
+        let config: PredictConfig = serde_json::from_str(text).map_err(|error| WeightsError::Config {
+            location: source.location().to_owned(),
+            source: error,
+        })?;
         config.validate()?;
         let mut networks = config.init(device).no_grad();
         load_into(&mut networks, &source, &KeyMap::identity())?;
@@ -163,19 +181,33 @@ impl Weights {
     /// [`WeightsError::Cloned`] if they are there but damaged.
     pub fn policies(&self, device: &Device) -> Result<PolicySource, WeightsError> {
         let source = PolicySource::new();
-        let Some(last) = self.files.get(CLONED_FILE) else { return Ok(source) };
+        let Some(last) = self.files.get(CLONED_FILE) else {
+            return Ok(source);
+        };
         let earlier = self.files.iter().filter(|(name, _)| name.starts_with(CLONED_EARLIER));
         let earlier: Vec<&[u8]> = earlier.map(|(_, bytes)| bytes.as_ref()).collect();
-        let checkpoints = ClonedCheckpoints::from_safetensors(&earlier, last, device)
-            .map_err(|source| WeightsError::Cloned { location: self.location.clone(), file: CLONED_FILE, source })?;
+        let checkpoints =
+            ClonedCheckpoints::from_safetensors(&earlier, last, device).map_err(|source| WeightsError::Cloned {
+                location: self.location.clone(),
+                file: CLONED_FILE,
+                source,
+            })?;
         Ok(source.with_cloned(checkpoints))
     }
 
     fn bytes(&self, file: &'static str) -> Result<&Cow<'static, [u8]>, WeightsError> {
         self.files.get(file).ok_or_else(|| {
             let found: Vec<&str> = self.files.keys().map(String::as_str).collect();
-            let found = if found.is_empty() { "no weights at all".to_owned() } else { found.join(", ") };
-            WeightsError::Missing { location: self.location.clone(), file, found }
+            let found = if found.is_empty() {
+                "no weights at all".to_owned()
+            } else {
+                found.join(", ")
+            };
+            WeightsError::Missing {
+                location: self.location.clone(),
+                file,
+                found,
+            }
         })
     }
 
@@ -204,8 +236,15 @@ mod tests {
         let error = Weights::open(&folder.path().join("nowhere")).unwrap_err().to_string();
         assert!(error.contains("nowhere"), "{error}");
         std::fs::write(folder.path().join("other.safetensors"), b"").unwrap();
-        let error = Weights::open(folder.path()).unwrap().learned(&Device::flex()).unwrap_err().to_string();
-        assert!(error.contains(JUDGE_FILE) && error.contains("other.safetensors"), "{error}");
+        let error = Weights::open(folder.path())
+            .unwrap()
+            .learned(&Device::flex())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(JUDGE_FILE) && error.contains("other.safetensors"),
+            "{error}"
+        );
     }
 
     #[test]

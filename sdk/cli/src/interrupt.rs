@@ -34,6 +34,10 @@ impl StopFlag {
 
     /// Returns `Break` once the user asked to stop.
     pub(crate) fn flow(&self) -> ControlFlow<()> {
-        if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.is_set() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }

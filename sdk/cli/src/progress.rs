@@ -36,7 +36,13 @@ impl Progress {
         } else {
             Display::Lines { last: None }
         };
-        Self { label, total, position: 0, started: Instant::now(), display }
+        Self {
+            label,
+            total,
+            position: 0,
+            started: Instant::now(),
+            display,
+        }
     }
 
     /// Returns the time since the start in seconds.

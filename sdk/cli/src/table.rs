@@ -8,18 +8,31 @@ pub(crate) fn print_summary(summary: &Summary) {
     if !summary.policies.is_empty() {
         println!("{:<14} {:>22} {:>22}", summary.task, "learned", "physics");
         for row in &summary.policies {
-            println!("{:<14} {:>22} {:>22}", row.policy, rate(row.learned.as_ref()), rate(row.physics.as_ref()));
+            println!(
+                "{:<14} {:>22} {:>22}",
+                row.policy,
+                rate(row.learned.as_ref()),
+                rate(row.physics.as_ref())
+            );
         }
     }
     if let Some(mmrv) = summary.mmrv {
-        let r = summary.pearson_r.map_or_else(|| "not defined".to_owned(), |r| format!("{r:.3}"));
+        let r = summary
+            .pearson_r
+            .map_or_else(|| "not defined".to_owned(), |r| format!("{r:.3}"));
         println!("agreement      Pearson r {r}, MMRV {mmrv:.3}");
     }
     if let Some(fidelity) = &summary.fidelity {
-        println!("{:<14} {:>12} {:>12} {:>8}", "fidelity", "world model", "still frame", "frames");
+        println!(
+            "{:<14} {:>12} {:>12} {:>8}",
+            "fidelity", "world model", "still frame", "frames"
+        );
         for chunk in fidelity.chunks.iter().filter(|chunk| chunk.frames > 0) {
             let name = format!("chunk {}", chunk.chunk);
-            println!("{name:<14} {:>9.2} dB {:>9.2} dB {:>8}", chunk.psnr, chunk.baseline_psnr, chunk.frames);
+            println!(
+                "{name:<14} {:>9.2} dB {:>9.2} dB {:>8}",
+                chunk.psnr, chunk.baseline_psnr, chunk.frames
+            );
         }
         if let Some(gain) = fidelity.gain_moving_db {
             println!("gain over the still frame on moving pixels, chunk 1: {gain:.2} dB");

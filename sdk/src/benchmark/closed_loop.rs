@@ -15,7 +15,11 @@ const TASK: &str = "pick_and_place";
 ///
 /// # Errors
 /// [`BenchmarkError::Env`] if the world refuses.
-pub fn time_closed_loop(parts: &LearnedParts, batch: usize, settings: TimingSettings) -> Result<Timing, BenchmarkError> {
+pub fn time_closed_loop(
+    parts: &LearnedParts,
+    batch: usize,
+    settings: TimingSettings,
+) -> Result<Timing, BenchmarkError> {
     let mut envs = World::Learned(parts.clone()).batch(TASK, batch)?;
     let length = parts.model.spec().chunk_length;
     let mut rng = seeding::rng(0, 0);
@@ -26,18 +30,28 @@ pub fn time_closed_loop(parts: &LearnedParts, batch: usize, settings: TimingSett
     let mut peak = 0.0_f64;
     for run in 0..settings.warm_up + settings.runs.max(1) {
         if over {
-            let start = |index| EpisodeStart { seed: Some(seed + index), options: ResetOptions::default() };
+            let start = |index| EpisodeStart {
+                seed: Some(seed + index),
+                options: ResetOptions::default(),
+            };
             envs.reset(&(0..batch as u64).map(|index| Some(start(index))).collect::<Vec<_>>())?;
             seed += batch as u64;
         }
         let space = envs.spec().action_space.clone();
-        let chunks: Vec<ActionChunk> =
-            (0..batch).map(|_| (0..length).map(|_| space.sample(&mut rng)).collect()).collect();
-        let once = TimingSettings { warm_up: 0, runs: 1, ..settings };
+        let chunks: Vec<ActionChunk> = (0..batch)
+            .map(|_| (0..length).map(|_| space.sample(&mut rng)).collect())
+            .collect();
+        let once = TimingSettings {
+            warm_up: 0,
+            runs: 1,
+            ..settings
+        };
         let timing = Timing::measure("closed_loop_chunk", once, || {
             let steps = envs.step_chunk(&chunks)?;
             frames = steps.iter().map(Vec::len).sum();
-            over = steps.iter().any(|steps| steps.last().is_none_or(worldloop_envs::Step::is_last));
+            over = steps
+                .iter()
+                .any(|steps| steps.last().is_none_or(worldloop_envs::Step::is_last));
             Ok::<_, BenchmarkError>(())
         })?;
         // An episode that ended within the chunk did less work.

@@ -104,9 +104,14 @@ impl BenchmarkConfig {
     /// # Errors
     /// A [`BenchmarkError`] that names the file or the field.
     pub fn read(path: &Path) -> Result<Self, BenchmarkError> {
-        let text = std::fs::read(path).map_err(|source| BenchmarkError::Read { path: path.to_path_buf(), source })?;
-        let config: Self = serde_json::from_slice(&text)
-            .map_err(|source| BenchmarkError::Config { path: path.to_path_buf(), source })?;
+        let text = std::fs::read(path).map_err(|source| BenchmarkError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let config: Self = serde_json::from_slice(&text).map_err(|source| BenchmarkError::Config {
+            path: path.to_path_buf(),
+            source,
+        })?;
         match &config {
             Self::Dit(dit) => dit.validate()?,
             Self::Vae(vae) => vae.validate()?,
@@ -118,7 +123,9 @@ impl BenchmarkConfig {
 impl DitBenchmark {
     /// Returns the network's config.
     pub fn network(&self) -> DitConfig {
-        let grouping = ActionGrouping::PerLatentFrame { temporal_compression_ratio: self.actions_per_latent_frame };
+        let grouping = ActionGrouping::PerLatentFrame {
+            temporal_compression_ratio: self.actions_per_latent_frame,
+        };
         let action = ActionConfig::new(self.action_dim, grouping);
         let [time, height, width] = self.rope_ratio_thw;
         DitConfig::new(self.model_channels, self.num_blocks, self.num_heads)
@@ -155,7 +162,8 @@ impl VaeBenchmark {
     pub fn network(&self) -> WanVaeConfig {
         let (mean, std) = (vec![0.0; self.z_dim], vec![1.0; self.z_dim]);
         let (channels, halves) = (self.dim_mult.clone(), self.temporal_downsample.clone());
-        WanVaeConfig::new(self.base_dim, channels, self.z_dim, halves, mean, std).with_num_res_blocks(self.num_res_blocks)
+        WanVaeConfig::new(self.base_dim, channels, self.z_dim, halves, mean, std)
+            .with_num_res_blocks(self.num_res_blocks)
     }
 
     fn validate(&self) -> Result<(), BenchmarkError> {
@@ -167,7 +175,11 @@ impl VaeBenchmark {
         let time = network.temporal_compression();
         if !(self.frames - 1).is_multiple_of(time) {
             let expected = format!("1 more than a multiple of {time}");
-            return Err(BenchmarkError::Value { field: "frames", expected, found: self.frames.to_string() });
+            return Err(BenchmarkError::Value {
+                field: "frames",
+                expected,
+                found: self.frames.to_string(),
+            });
         }
         check_multiple("height", self.height, network.spatial_compression())?;
         check_multiple("width", self.width, network.spatial_compression())
@@ -178,21 +190,33 @@ fn check_dtype(dtype: &str) -> Result<(), BenchmarkError> {
     if dtype == "f32" {
         return Ok(());
     }
-    Err(BenchmarkError::Value { field: "dtype", expected: "\"f32\"".into(), found: format!("\"{dtype}\"") })
+    Err(BenchmarkError::Value {
+        field: "dtype",
+        expected: "\"f32\"".into(),
+        found: format!("\"{dtype}\""),
+    })
 }
 
 fn check_size(field: &'static str, found: usize, least: usize) -> Result<(), BenchmarkError> {
     if found >= least {
         return Ok(());
     }
-    Err(BenchmarkError::Value { field, expected: format!("at least {least}"), found: found.to_string() })
+    Err(BenchmarkError::Value {
+        field,
+        expected: format!("at least {least}"),
+        found: found.to_string(),
+    })
 }
 
 fn check_multiple(field: &'static str, found: usize, of: usize) -> Result<(), BenchmarkError> {
     if found > 0 && found.is_multiple_of(of) {
         return Ok(());
     }
-    Err(BenchmarkError::Value { field, expected: format!("a positive multiple of {of}"), found: found.to_string() })
+    Err(BenchmarkError::Value {
+        field,
+        expected: format!("a positive multiple of {of}"),
+        found: found.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -223,8 +247,13 @@ mod tests {
 
     #[test]
     fn sizes_that_do_not_fit_are_named() {
-        let frames = read(&VAE.replace("\"frames\": 3", "\"frames\": 4")).unwrap_err().to_string();
-        assert!(frames.contains("`frames`") && frames.contains("multiple of 2"), "{frames}");
+        let frames = read(&VAE.replace("\"frames\": 3", "\"frames\": 4"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            frames.contains("`frames`") && frames.contains("multiple of 2"),
+            "{frames}"
+        );
         let dtype = read(&VAE.replace("f32", "f16")).unwrap_err().to_string();
         assert!(dtype.contains("`dtype`") && dtype.contains("f16"), "{dtype}");
     }

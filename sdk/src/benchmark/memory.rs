@@ -11,6 +11,13 @@ pub(super) fn reset_peak() {
 /// Returns the highest resident memory in MiB since the last reset, 0 where the system does not tell.
 pub(super) fn peak_mib() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+    let peak = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?
+            .trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<f64>()
+            .ok()
+    });
     peak.map_or(0.0, |kib| (kib / 102.4).round() / 10.0)
 }

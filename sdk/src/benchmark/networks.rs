@@ -18,13 +18,22 @@ pub fn time_networks(config: &BenchmarkConfig, settings: TimingSettings, device:
 fn time_dit(config: &DitBenchmark, settings: TimingSettings, device: &Device) -> Timing {
     let network = config.network();
     let dit = network.init(device);
-    let DitBenchmark { batch, latent_frames: frames, latent_height: height, latent_width: width, .. } = *config;
+    let DitBenchmark {
+        batch,
+        latent_frames: frames,
+        latent_height: height,
+        latent_width: width,
+        ..
+    } = *config;
     let text = random([1, config.context_tokens, network.text_channels()], device);
     let context = dit.project_context(text);
     let condition = FrameCondition::first_frames(1, [batch, frames, height, width], device);
     let rope = dit.rotary_table([frames, height, width], device);
     let latents: Tensor<5> = random([batch, config.in_channels, frames, height, width], device);
-    let actions: Tensor<3> = random([batch, (frames - 1) * config.actions_per_latent_frame, config.action_dim], device);
+    let actions: Tensor<3> = random(
+        [batch, (frames - 1) * config.actions_per_latent_frame, config.action_dim],
+        device,
+    );
     time("dit_forward", settings, || {
         let input = DitInput {
             latents: latents.clone(),
@@ -42,10 +51,22 @@ fn time_dit(config: &DitBenchmark, settings: TimingSettings, device: &Device) ->
 fn time_vae(config: &VaeBenchmark, settings: TimingSettings, device: &Device) -> Vec<Timing> {
     let network = config.network();
     let vae = network.init(device);
-    let VaeBenchmark { batch, frames, height, width, .. } = *config;
+    let VaeBenchmark {
+        batch,
+        frames,
+        height,
+        width,
+        ..
+    } = *config;
     let space = network.spatial_compression();
     let video: Tensor<5> = random([batch, 3, frames, height, width], device);
-    let latents = [batch, config.z_dim, network.latent_frames(frames), height / space, width / space];
+    let latents = [
+        batch,
+        config.z_dim,
+        network.latent_frames(frames),
+        height / space,
+        width / space,
+    ];
     let latents: Tensor<5> = random(latents, device);
     vec![
         time("vae_encode", settings, || vae.encode_latents(video.clone())),

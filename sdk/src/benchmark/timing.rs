@@ -19,7 +19,11 @@ pub struct TimingSettings {
 
 impl Default for TimingSettings {
     fn default() -> Self {
-        Self { warm_up: 2, runs: 10, limit: Duration::from_secs(60) }
+        Self {
+            warm_up: 2,
+            runs: 10,
+            limit: Duration::from_secs(60),
+        }
     }
 }
 
@@ -49,11 +53,7 @@ impl Timing {
     ///
     /// # Errors
     /// Those of `run`.
-    pub fn measure<E>(
-        what: &str,
-        settings: TimingSettings,
-        mut run: impl FnMut() -> Result<(), E>,
-    ) -> Result<Self, E> {
+    pub fn measure<E>(what: &str, settings: TimingSettings, mut run: impl FnMut() -> Result<(), E>) -> Result<Self, E> {
         reset_peak();
         let start = Instant::now();
         (0..settings.warm_up).try_for_each(|_| run())?;
@@ -83,7 +83,11 @@ impl Timing {
     /// Adds that each run made `frames` frames for `batch` episodes.
     pub(super) fn with_frames(self, batch: usize, frames: usize) -> Self {
         let rate = (self.median_ms > 0.0).then(|| (frames as f64 * 1e4 / self.median_ms).round() / 10.0);
-        Self { batch: Some(batch), frames_per_second: rate, ..self }
+        Self {
+            batch: Some(batch),
+            frames_per_second: rate,
+            ..self
+        }
     }
 }
 
@@ -93,7 +97,11 @@ fn median(times: &mut [f64]) -> f64 {
         return 0.0;
     }
     let middle = times.len() / 2;
-    if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 }
+    if times.len() % 2 == 1 {
+        times[middle]
+    } else {
+        (times[middle - 1] + times[middle]) / 2.0
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +111,11 @@ mod tests {
     #[test]
     fn warm_up_runs_do_not_count() {
         let mut count = 0;
-        let settings = TimingSettings { warm_up: 3, runs: 4, limit: Duration::from_secs(60) };
+        let settings = TimingSettings {
+            warm_up: 3,
+            runs: 4,
+            limit: Duration::from_secs(60),
+        };
         let timing = Timing::measure::<()>("counting", settings, || {
             count += 1;
             Ok(())

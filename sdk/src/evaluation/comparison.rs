@@ -44,9 +44,12 @@ impl PolicySuccess {
             let own = |record: &&EpisodeRecord| record.world == world && record.policy == policy && record.seed == seed;
             records.iter().find(own).map(|record| record.success)
         };
-        let learned = records.iter().filter(|record| record.world == "learned" && record.policy == policy);
-        let pairs: Vec<bool> =
-            learned.filter_map(|record| Some(outcome("physics", record.seed)? == record.success)).collect();
+        let learned = records
+            .iter()
+            .filter(|record| record.world == "learned" && record.policy == policy);
+        let pairs: Vec<bool> = learned
+            .filter_map(|record| Some(outcome("physics", record.seed)? == record.success))
+            .collect();
         let agreeing = pairs.iter().filter(|agree| **agree).count();
         Self {
             policy: policy.to_owned(),
@@ -60,7 +63,9 @@ impl PolicySuccess {
 impl WorldComparison {
     /// Compares the worlds over the policies played in both; `None` if there are none.
     pub fn of(table: &[PolicySuccess]) -> Option<Self> {
-        let both = table.iter().filter_map(|row| Some((row.learned.as_ref()?.rate, row.physics.as_ref()?.rate)));
+        let both = table
+            .iter()
+            .filter_map(|row| Some((row.learned.as_ref()?.rate, row.physics.as_ref()?.rate)));
         let (learned, physics): (Vec<f64>, Vec<f64>) = both.unzip();
         (!learned.is_empty()).then(|| Self {
             pearson_r: pearson(&learned, &physics),

@@ -26,7 +26,10 @@ pub fn wilson_interval(successes: usize, trials: usize, z: f64) -> Interval {
     let scale = 1.0 + z * z / n;
     let center = (rate + z * z / (2.0 * n)) / scale;
     let half = z * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt() / scale;
-    Interval { low: (center - half).max(0.0), high: (center + half).min(1.0) }
+    Interval {
+        low: (center - half).max(0.0),
+        high: (center + half).min(1.0),
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +52,10 @@ mod tests {
         ];
         for (successes, trials, z, low, high) in cases {
             let interval = wilson_interval(successes, trials, z);
-            assert!((interval.low - low).abs() < 1e-12 && (interval.high - high).abs() < 1e-12, "{interval:?}");
+            assert!(
+                (interval.low - low).abs() < 1e-12 && (interval.high - high).abs() < 1e-12,
+                "{interval:?}"
+            );
         }
     }
 

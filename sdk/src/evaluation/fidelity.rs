@@ -25,7 +25,10 @@ pub struct FidelitySettings {
 
 impl Default for FidelitySettings {
     fn default() -> Self {
-        Self { chunks: 4, batch_size: 8 }
+        Self {
+            chunks: 4,
+            batch_size: 8,
+        }
     }
 }
 
@@ -64,7 +67,10 @@ pub struct Fidelity {
 impl Fidelity {
     /// Returns the PSNR of a chunk, counted from 1.
     pub fn psnr_of_chunk(&self, chunk: usize) -> Option<f64> {
-        self.chunks.iter().find(|each| each.chunk == chunk && each.frames > 0).map(|each| each.psnr)
+        self.chunks
+            .iter()
+            .find(|each| each.chunk == chunk && each.frames > 0)
+            .map(|each| each.psnr)
     }
 }
 
@@ -104,9 +110,15 @@ pub fn measure_fidelity(
     settings: FidelitySettings,
     observer: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<Fidelity>, EvaluationError> {
-    let recordings = episodes.iter().map(|each| Recording::of(each, model)).collect::<Result<Vec<_>, _>>()?;
+    let recordings = episodes
+        .iter()
+        .map(|each| Recording::of(each, model))
+        .collect::<Result<Vec<_>, _>>()?;
     let length = model.spec().chunk_length;
-    let mut tally = Tally { frames: vec![FrameSum::default(); settings.chunks * length], ..Tally::default() };
+    let mut tally = Tally {
+        frames: vec![FrameSum::default(); settings.chunks * length],
+        ..Tally::default()
+    };
     let mut done = 0;
     for batch in recordings.chunks(settings.batch_size.max(1)) {
         tally.predict_batch(model, batch, settings.chunks)?;
@@ -150,14 +162,19 @@ impl<'a> Recording<'a> {
         };
         Ok(Self {
             seed: played.request.seed,
-            frames: observations.map(|each| image(&each.images)).collect::<Result<_, EvaluationError>>()?,
+            frames: observations
+                .map(|each| image(&each.images))
+                .collect::<Result<_, EvaluationError>>()?,
             actions: steps.map(|each| each.action.0.clone()).collect(),
         })
     }
 
     fn start(&self, model: &dyn WorldModel) -> Result<WorldState, EvaluationError> {
         let first = frame_from_image(self.frames[0]);
-        Ok(model.start(vec![vec![first; model.spec().context_frames]; model.spec().cameras.len()], self.seed)?)
+        Ok(model.start(
+            vec![vec![first; model.spec().context_frames]; model.spec().cameras.len()],
+            self.seed,
+        )?)
     }
 }
 
@@ -169,10 +186,15 @@ impl Tally {
         chunks: usize,
     ) -> Result<(), EvaluationError> {
         let length = model.spec().chunk_length;
-        let mut states = batch.iter().map(|each| each.start(model)).collect::<Result<Vec<_>, _>>()?;
+        let mut states = batch
+            .iter()
+            .map(|each| each.start(model))
+            .collect::<Result<Vec<_>, _>>()?;
         for chunk in 0..chunks {
             let first = chunk * length;
-            let active: Vec<usize> = (0..batch.len()).filter(|&index| batch[index].actions.len() > first).collect();
+            let active: Vec<usize> = (0..batch.len())
+                .filter(|&index| batch[index].actions.len() > first)
+                .collect();
             if active.is_empty() {
                 break;
             }
@@ -182,7 +204,10 @@ impl Tally {
             };
             let requests: Vec<_> = active
                 .iter()
-                .map(|&index| PredictionRequest { state: &states[index], actions: actions(index) })
+                .map(|&index| PredictionRequest {
+                    state: &states[index],
+                    actions: actions(index),
+                })
                 .collect();
             let predictions = model.predict(&requests)?;
             for (&index, prediction) in active.iter().zip(predictions) {
@@ -205,8 +230,10 @@ impl Tally {
         sum.baseline += SquaredError::of(still, real).psnr();
         if first_chunk {
             let moving = moving_pixels(still, real, MOTION_THRESHOLD);
-            self.moving.add(SquaredError::where_(predicted, real, |index| moving[index]));
-            self.moving_baseline.add(SquaredError::where_(still, real, |index| moving[index]));
+            self.moving
+                .add(SquaredError::where_(predicted, real, |index| moving[index]));
+            self.moving_baseline
+                .add(SquaredError::where_(still, real, |index| moving[index]));
         }
     }
 
@@ -217,17 +244,27 @@ impl Tally {
         batch: &[(&Recording<'_>, &Recording<'_>)],
     ) -> Result<(), EvaluationError> {
         let length = model.spec().chunk_length;
-        let states = batch.iter().map(|(own, _)| own.start(model)).collect::<Result<Vec<_>, _>>()?;
+        let states = batch
+            .iter()
+            .map(|(own, _)| own.start(model))
+            .collect::<Result<Vec<_>, _>>()?;
         for shuffled in [false, true] {
-            let actors = batch.iter().map(|(own, partner)| if shuffled { *partner } else { *own });
+            let actors = batch
+                .iter()
+                .map(|(own, partner)| if shuffled { *partner } else { *own });
             let requests: Vec<_> = actors
                 .zip(&states)
-                .map(|(actor, state)| PredictionRequest { state, actions: &actor.actions[..length] })
+                .map(|(actor, state)| PredictionRequest {
+                    state,
+                    actions: &actor.actions[..length],
+                })
                 .collect();
             let total = if shuffled { &mut self.shuffled } else { &mut self.own };
             for ((own, _), prediction) in batch.iter().zip(model.predict(&requests)?) {
                 let images = prediction.frames.first().into_iter().flatten().map(image_from_frame);
-                images.zip(&own.frames[1..]).for_each(|(image, real)| total.add(SquaredError::of(&image, real)));
+                images
+                    .zip(&own.frames[1..])
+                    .for_each(|(image, real)| total.add(SquaredError::of(&image, real)));
             }
         }
         Ok(())
@@ -250,9 +287,10 @@ impl Tally {
         Fidelity {
             episodes,
             chunks: self.frames.chunks(length.max(1)).enumerate().map(chunk).collect(),
-            frames: compared.map(|sum| (mean(sum.psnr, sum.frames), mean(sum.baseline, sum.frames))).collect(),
-            gain_moving_db: (self.moving.values > 0)
-                .then(|| 10.0 * ratio(self.moving_baseline, self.moving).log10()),
+            frames: compared
+                .map(|sum| (mean(sum.psnr, sum.frames), mean(sum.baseline, sum.frames)))
+                .collect(),
+            gain_moving_db: (self.moving.values > 0).then(|| 10.0 * ratio(self.moving_baseline, self.moving).log10()),
             shuffled_error_ratio: (self.own.values > 0).then(|| ratio(self.shuffled, self.own)),
         }
     }

@@ -50,24 +50,46 @@ impl FidelitySuite {
         folder: &Path,
         observer: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Fidelity>, EvaluationError> {
-        for (what, found) in [("the list of tasks", self.tasks.len()), ("the list of policies", self.policies.len())] {
+        for (what, found) in [
+            ("the list of tasks", self.tasks.len()),
+            ("the list of policies", self.policies.len()),
+        ] {
             if found == 0 {
-                return Err(EvaluationError::Fidelity { what, expected: "at least one".into(), found: "empty".into() });
+                return Err(EvaluationError::Fidelity {
+                    what,
+                    expected: "at least one".into(),
+                    found: "empty".into(),
+                });
             }
         }
         let path = folder.join(FIDELITY_FILE);
-        let kept = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
+        let kept = fs::read(&path)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
         if let Some(kept) = kept.filter(|kept| kept.suite == *self && kept.model == parts.fingerprint) {
             return Ok(Some(kept.fidelity));
         }
-        let Some(episodes) = self.play(parts, policies, observer)? else { return Ok(None) };
-        let settings = FidelitySettings { chunks: self.chunks, ..FidelitySettings::default() };
-        let measured =
-            measure_fidelity(&*parts.model, &episodes, settings, &mut |done| observer(episodes.len() + done))?;
+        let Some(episodes) = self.play(parts, policies, observer)? else {
+            return Ok(None);
+        };
+        let settings = FidelitySettings {
+            chunks: self.chunks,
+            ..FidelitySettings::default()
+        };
+        let measured = measure_fidelity(&*parts.model, &episodes, settings, &mut |done| {
+            observer(episodes.len() + done)
+        })?;
         let Some(fidelity) = measured else { return Ok(None) };
-        let kept = Kept { suite: self.clone(), model: parts.fingerprint.clone(), fidelity: fidelity.clone() };
+        let kept = Kept {
+            suite: self.clone(),
+            model: parts.fingerprint.clone(),
+            fidelity: fidelity.clone(),
+        };
         let write = || fs::write(&path, serde_json::to_vec_pretty(&kept)?);
-        write().map_err(|source| EvaluationError::Write { path: path.clone(), source })?;
+        write().map_err(|source| EvaluationError::Write {
+            path: path.clone(),
+            source,
+        })?;
         Ok(Some(fidelity))
     }
 
@@ -78,11 +100,15 @@ impl FidelitySuite {
         policies: &PolicyFactory<'_>,
         observer: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Vec<PlayedEpisode>>, EvaluationError> {
-        let world = World::Physics { image_size: parts.model.spec().width as u32 };
+        let world = World::Physics {
+            image_size: parts.model.spec().width as u32,
+        };
         let mut played = Vec::new();
         for (index, task) in self.tasks.iter().enumerate() {
-            let requests: Vec<_> =
-                (index..self.episodes).step_by(self.tasks.len()).map(|index| self.request(index)).collect();
+            let requests: Vec<_> = (index..self.episodes)
+                .step_by(self.tasks.len())
+                .map(|index| self.request(index))
+                .collect();
             if requests.is_empty() {
                 continue;
             }
@@ -92,7 +118,11 @@ impl FidelitySuite {
                     played.push(*episode);
                     stopped |= observer(played.len()).is_break();
                 }
-                Ok::<_, EvaluationError>(if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                Ok::<_, EvaluationError>(if stopped {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
             })?;
             if stopped {
                 return Ok(None);
@@ -105,6 +135,9 @@ impl FidelitySuite {
 
     fn request(&self, index: usize) -> EpisodeRequest {
         let policy = self.policies[index / self.tasks.len() % self.policies.len()].clone();
-        EpisodeRequest { policy, seed: self.first_seed.wrapping_add(index as u64) }
+        EpisodeRequest {
+            policy,
+            seed: self.first_seed.wrapping_add(index as u64),
+        }
     }
 }

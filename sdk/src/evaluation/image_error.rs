@@ -39,7 +39,11 @@ impl SquaredError {
 
     /// Returns the mean, 0 where nothing was compared.
     pub(super) fn mean(self) -> f64 {
-        if self.values == 0 { 0.0 } else { self.sum / self.values as f64 }
+        if self.values == 0 {
+            0.0
+        } else {
+            self.sum / self.values as f64
+        }
     }
 
     /// Returns the peak signal-to-noise ratio in dB, at most [`PSNR_CAP_DB`].
@@ -50,7 +54,8 @@ impl SquaredError {
 
 /// Returns for each pixel whether a channel differs by more than `threshold` of 255.
 pub(super) fn moving_pixels(before: &RgbImage, after: &RgbImage, threshold: u8) -> Vec<bool> {
-    let differs = |(x, y): (&image::Rgb<u8>, &image::Rgb<u8>)| x.0.iter().zip(y.0).any(|(x, y)| x.abs_diff(y) > threshold);
+    let differs =
+        |(x, y): (&image::Rgb<u8>, &image::Rgb<u8>)| x.0.iter().zip(y.0).any(|(x, y)| x.abs_diff(y) > threshold);
     before.pixels().zip(after.pixels()).map(differs).collect()
 }
 
@@ -76,7 +81,10 @@ mod tests {
         other.put_pixel(1, 0, Rgb([0, 30, 0]));
         let moving = moving_pixels(&black, &other, 10);
         assert_eq!(moving, [false, true]);
-        assert_eq!(SquaredError::where_(&black, &other, |index| moving[index]).mean(), 300.0);
+        assert_eq!(
+            SquaredError::where_(&black, &other, |index| moving[index]).mean(),
+            300.0
+        );
         assert_eq!(moving_pixels(&black, &other, 30), [false, false]);
     }
 }

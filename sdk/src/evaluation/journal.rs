@@ -67,7 +67,10 @@ impl EpisodeRecord {
 
     /// Returns what was asked for.
     pub fn request(&self) -> EpisodeRequest {
-        EpisodeRequest { policy: self.policy.clone(), seed: self.seed }
+        EpisodeRequest {
+            policy: self.policy.clone(),
+            seed: self.seed,
+        }
     }
 }
 
@@ -89,7 +92,11 @@ impl Journal {
     pub fn overwrite(folder: &Path) -> Result<Self, EvaluationError> {
         let path = path_in(folder)?;
         let file = File::create(&path).map_err(|source| write_error(&path, source))?;
-        Ok(Self { path, file, records: Vec::new() })
+        Ok(Self {
+            path,
+            file,
+            records: Vec::new(),
+        })
     }
 
     /// Starts a journal in a folder that has none with episodes.
@@ -101,7 +108,10 @@ impl Journal {
         if journal.records.is_empty() {
             return Ok(journal);
         }
-        Err(EvaluationError::AlreadyStarted { path: journal.path, found: journal.records.len() })
+        Err(EvaluationError::AlreadyStarted {
+            path: journal.path,
+            found: journal.records.len(),
+        })
     }
 
     /// Opens the journal of a folder, or starts one if there is none.
@@ -157,7 +167,10 @@ impl Journal {
 
     /// Returns which episodes of a task are finished in a world.
     pub fn finished(&self, world: &str, task: &str) -> BTreeSet<EpisodeRequest> {
-        let here = self.records.iter().filter(|record| record.world == world && record.task == task);
+        let here = self
+            .records
+            .iter()
+            .filter(|record| record.world == world && record.task == task);
         here.map(EpisodeRecord::request).collect()
     }
 
@@ -166,7 +179,11 @@ impl Journal {
     /// # Errors
     /// [`EvaluationError::AnotherModel`].
     pub fn check_model(&self, fingerprint: &str) -> Result<(), EvaluationError> {
-        let other = self.records.iter().filter_map(|record| record.model.as_deref()).find(|found| *found != fingerprint);
+        let other = self
+            .records
+            .iter()
+            .filter_map(|record| record.model.as_deref())
+            .find(|found| *found != fingerprint);
         other.map_or(Ok(()), |found| {
             Err(EvaluationError::AnotherModel {
                 path: self.path.clone(),
@@ -183,7 +200,10 @@ fn path_in(folder: &Path) -> Result<PathBuf, EvaluationError> {
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> EvaluationError {
-    EvaluationError::Write { path: path.to_path_buf(), source }
+    EvaluationError::Write {
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 /// Reads all whole lines; returns the episodes and the length of the intact part in bytes.
@@ -198,7 +218,13 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<EpisodeRecord>, usize), Evalu
             Ok(record) if line.ends_with(b"\n") => records.push(record),
             Ok(_) => break,
             Err(_) if last => break,
-            Err(source) => return Err(EvaluationError::Journal { path: path.to_path_buf(), line: index + 1, source }),
+            Err(source) => {
+                return Err(EvaluationError::Journal {
+                    path: path.to_path_buf(),
+                    line: index + 1,
+                    source,
+                });
+            }
         }
         intact += line.len();
     }
@@ -239,7 +265,11 @@ mod tests {
         assert_eq!(journal.records(), [record(1), record(2)]);
         journal.append(record(3)).unwrap();
         assert_eq!(Journal::resume(folder.path()).unwrap().records().len(), 3);
-        let seeds: Vec<u64> = journal.finished("physics", "reach").iter().map(|request| request.seed).collect();
+        let seeds: Vec<u64> = journal
+            .finished("physics", "reach")
+            .iter()
+            .map(|request| request.seed)
+            .collect();
         assert_eq!(seeds, [1, 2, 3]);
         assert!(journal.finished("learned", "reach").is_empty());
     }
@@ -257,7 +287,10 @@ mod tests {
             let mut journal = Journal::resume(folder.path()).unwrap();
             assert_eq!(journal.records(), [record(1)], "cut after {cut} bytes");
             journal.append(record(2)).unwrap();
-            assert_eq!(Journal::resume(folder.path()).unwrap().records(), [record(1), record(2)]);
+            assert_eq!(
+                Journal::resume(folder.path()).unwrap().records(),
+                [record(1), record(2)]
+            );
         }
     }
 
@@ -273,7 +306,10 @@ mod tests {
     fn episodes_are_never_overwritten_unasked() {
         let folder = tempfile::tempdir().unwrap();
         Journal::create(folder.path()).unwrap().append(record(1)).unwrap();
-        assert!(matches!(Journal::create(folder.path()), Err(EvaluationError::AlreadyStarted { found: 1, .. })));
+        assert!(matches!(
+            Journal::create(folder.path()),
+            Err(EvaluationError::AlreadyStarted { found: 1, .. })
+        ));
         assert!(Journal::overwrite(folder.path()).unwrap().records().is_empty());
     }
 
@@ -281,7 +317,13 @@ mod tests {
     fn episodes_of_another_model_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::create(folder.path()).unwrap();
-        journal.append(EpisodeRecord { world: "learned".into(), model: Some("aa".into()), ..record(1) }).unwrap();
+        journal
+            .append(EpisodeRecord {
+                world: "learned".into(),
+                model: Some("aa".into()),
+                ..record(1)
+            })
+            .unwrap();
         assert!(journal.check_model("aa").is_ok());
         let error = journal.check_model("bb").unwrap_err().to_string();
         assert!(error.contains("aa") && error.contains("bb"), "{error}");

@@ -23,14 +23,22 @@ pub struct SuccessRate {
 impl SuccessRate {
     /// Counts the episodes of one policy in one world.
     pub fn of<'a>(records: impl IntoIterator<Item = &'a EpisodeRecord>, world: &str, policy: &str) -> Self {
-        let own = records.into_iter().filter(|record| record.world == world && record.policy == policy);
+        let own = records
+            .into_iter()
+            .filter(|record| record.world == world && record.policy == policy);
         let (mut successes, mut episodes, mut steps) = (0, 0, 0);
         for record in own {
             successes += usize::from(record.success);
             episodes += 1;
             steps += record.steps;
         }
-        let mean = |total: usize| if episodes == 0 { 0.0 } else { total as f64 / episodes as f64 };
+        let mean = |total: usize| {
+            if episodes == 0 {
+                0.0
+            } else {
+                total as f64 / episodes as f64
+            }
+        };
         Self {
             successes,
             episodes,

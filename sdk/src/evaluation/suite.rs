@@ -42,7 +42,10 @@ impl Suite {
     /// Lists the episodes that the journal does not have for this world.
     pub fn open_requests(&self, world: &World, journal: &Journal) -> Vec<EpisodeRequest> {
         let finished = journal.finished(world.name(), &self.task);
-        self.requests().into_iter().filter(|request| !finished.contains(request)).collect()
+        self.requests()
+            .into_iter()
+            .filter(|request| !finished.contains(request))
+            .collect()
     }
 
     /// Returns the episodes of this suite among those of a journal, in the order of [`Suite::requests`].
@@ -54,7 +57,10 @@ impl Suite {
             journal.records().iter().find(same).cloned()
         };
         let requests = self.requests();
-        ["learned", "physics"].iter().flat_map(|world| requests.iter().filter_map(move |each| own(world, each))).collect()
+        ["learned", "physics"]
+            .iter()
+            .flat_map(|world| requests.iter().filter_map(move |each| own(world, each)))
+            .collect()
     }
 
     /// Plays what is still open in a world and writes each episode to the journal as it ends.

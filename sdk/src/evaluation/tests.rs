@@ -25,7 +25,11 @@ fn run(world: &World, journal: &mut Journal, limit: usize) -> usize {
     suite()
         .run(world, &|name| source.make(name), journal, &mut |event| {
             finished += usize::from(matches!(event, SuiteEvent::Finished(_)));
-            if finished >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if finished >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })
         .expect("the suite can be played");
     finished
@@ -64,7 +68,11 @@ fn the_report_is_one_page_with_every_figure() {
     run(&learned(), &mut journal, usize::MAX);
     let records = suite().records(&journal);
     let table = PolicySuccess::table(&records, &suite().policies);
-    assert!(table.iter().all(|row| row.learned.is_some() && row.physics.is_some() && row.agreement.is_some()));
+    assert!(
+        table
+            .iter()
+            .all(|row| row.learned.is_some() && row.physics.is_some() && row.agreement.is_some())
+    );
     assert!(WorldComparison::of(&table).is_some());
 
     let fidelity = FidelitySuite {
@@ -93,7 +101,11 @@ fn the_report_is_one_page_with_every_figure() {
 
     let shown = choose_showcases(&records, 2);
     let showcases = replay_showcases(&shown, &physics(), Some(&learned())).unwrap();
-    assert!(showcases.iter().all(|show| show.predicted.len() == show.record.steps + 1 && !show.physics.is_empty()));
+    assert!(
+        showcases
+            .iter()
+            .all(|show| show.predicted.len() == show.record.steps + 1 && !show.physics.is_empty())
+    );
     let report = Report {
         summary: Summary::new(("reach", 11, 3), table, Some(measured)),
         showcases,
@@ -108,7 +120,10 @@ fn the_report_is_one_page_with_every_figure() {
     assert_eq!(page.matches("<svg").count(), 2);
     assert_eq!(page.matches("data:image/gif").count(), shown.len());
     assert!(page.contains("&lt;a &amp; b&gt;") && !page.contains("<a & b>"));
-    assert!(!page.contains("src=\"http") && !page.contains("href="), "the page needs nothing from outside");
+    assert!(
+        !page.contains("src=\"http") && !page.contains("href="),
+        "the page needs nothing from outside"
+    );
 }
 
 #[test]
@@ -120,7 +135,12 @@ fn a_learned_journal_is_not_resumed_with_another_model() {
     let source = PolicySource::default();
     let mut journal = Journal::resume(folder.path()).unwrap();
     let error = suite()
-        .run(&World::Learned(other), &|name| source.make(name), &mut journal, &mut |_| ControlFlow::Continue(()))
+        .run(
+            &World::Learned(other),
+            &|name| source.make(name),
+            &mut journal,
+            &mut |_| ControlFlow::Continue(()),
+        )
         .unwrap_err()
         .to_string();
     assert!(error.contains("tiny") && error.contains("other"), "{error}");

@@ -30,7 +30,10 @@ impl Policy for VariedExpert {
     }
 
     fn act(&mut self, observation: &Observation) -> Result<ActionChunk, PolicyError> {
-        let before_reset = || PolicyError::NoAction { policy: NAME.to_owned(), why: "call `reset` first" };
+        let before_reset = || PolicyError::NoAction {
+            policy: NAME.to_owned(),
+            why: "call `reset` first",
+        };
         self.episode.as_mut().ok_or_else(before_reset)?.act(observation)
     }
 }
@@ -41,7 +44,11 @@ fn draw(seed: u64) -> Imperfections {
     let (biased, late, failing) = (with_chance(0.4), with_chance(0.3), with_chance(0.15));
     Imperfections {
         noise: rng.random_range(0.1..0.8),
-        bias: if biased { std::array::from_fn(|_| rng.random_range(-0.4..0.4)) } else { [0.0; 3] },
+        bias: if biased {
+            std::array::from_fn(|_| rng.random_range(-0.4..0.4))
+        } else {
+            [0.0; 3]
+        },
         delay: if late { rng.random_range(1..4) } else { 0 },
         gripper_failure: f32::from(u8::from(failing)),
     }

@@ -39,7 +39,9 @@ pub enum RolloutError {
     #[error(transparent)]
     Env(#[from] EnvError),
     /// A batch of envs answered fewer steps or resets than it was asked for.
-    #[error("`{env}` answered nothing to {call} of the episode with seed {seed}: this is a fault of its implementation")]
+    #[error(
+        "`{env}` answered nothing to {call} of the episode with seed {seed}: this is a fault of its implementation"
+    )]
     NoAnswer {
         /// Name of the env.
         env: String,

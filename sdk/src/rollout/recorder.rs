@@ -61,7 +61,8 @@ impl Recorder {
     /// Those of [`EpisodeWriter::write`].
     pub fn write(&mut self, played: &PlayedEpisode) -> Result<(), DatasetError> {
         self.writer.write(self.writer.next_index(), &episode_of(played))?;
-        self.written.insert((played.episode.task.clone(), played.request.clone()));
+        self.written
+            .insert((played.episode.task.clone(), played.request.clone()));
         Ok(())
     }
 }
@@ -70,15 +71,17 @@ impl Recorder {
 pub(crate) fn episode_of(played: &PlayedEpisode) -> Episode {
     let recorded = &played.episode;
     let steps = recorded.steps.iter();
-    let observations = std::iter::once(&recorded.first_observation).chain(steps.clone().map(|each| &each.step.observation));
+    let observations =
+        std::iter::once(&recorded.first_observation).chain(steps.clone().map(|each| &each.step.observation));
     let mut frames = BTreeMap::<String, Vec<_>>::new();
     for Observation { images, .. } in observations {
         for (camera, image) in images {
             frames.entry(camera.clone()).or_default().push(image.clone());
         }
     }
-    let infos: Vec<&Info> =
-        std::iter::once(&recorded.first_info).chain(steps.clone().map(|each| &each.step.info)).collect();
+    let infos: Vec<&Info> = std::iter::once(&recorded.first_info)
+        .chain(steps.clone().map(|each| &each.step.info))
+        .collect();
     Episode {
         info: EpisodeInfo {
             seed: played.request.seed,
@@ -89,10 +92,16 @@ pub(crate) fn episode_of(played: &PlayedEpisode) -> Episode {
             success: played.success(),
         },
         frames,
-        actions: steps.clone().map(|RecordedStep { action, .. }| action.0.clone()).collect(),
+        actions: steps
+            .clone()
+            .map(|RecordedStep { action, .. }| action.0.clone())
+            .collect(),
         rewards: steps.map(|RecordedStep { step, .. }| step.reward as f32).collect(),
         successes: infos.iter().map(|info| info.success.unwrap_or(false)).collect(),
-        progress: infos.iter().map(|info| info.metrics.get("progress").map_or(0.0, |value| *value as f32)).collect(),
+        progress: infos
+            .iter()
+            .map(|info| info.metrics.get("progress").map_or(0.0, |value| *value as f32))
+            .collect(),
     }
 }
 
@@ -102,7 +111,11 @@ fn describe(spec: &EnvSpec) -> DatasetInfo {
     DatasetInfo {
         version: FORMAT_VERSION,
         cameras: images
-            .map(|image| CameraInfo { name: image.camera.clone(), width: image.width, height: image.height })
+            .map(|image| CameraInfo {
+                name: image.camera.clone(),
+                width: image.width,
+                height: image.height,
+            })
             .collect(),
         actions: dimensions
             .map(|dimension| ActionInfo {

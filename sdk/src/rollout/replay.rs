@@ -17,17 +17,31 @@ pub fn replay(
 ) -> Result<Vec<Vec<Observation>>, EnvError> {
     let num_envs = batch.num_envs();
     if episodes.len() > num_envs {
-        return Err(EnvError::BatchSize { what: "episodes to replay", expected: num_envs, found: episodes.len() });
+        return Err(EnvError::BatchSize {
+            what: "episodes to replay",
+            expected: num_envs,
+            found: episodes.len(),
+        });
     }
-    let start = |seed: u64| EpisodeStart { seed: Some(seed), options: ResetOptions::default() };
-    let starts: Vec<_> = (0..num_envs).map(|index| episodes.get(index).map(|(seed, _)| start(*seed))).collect();
+    let start = |seed: u64| EpisodeStart {
+        seed: Some(seed),
+        options: ResetOptions::default(),
+    };
+    let starts: Vec<_> = (0..num_envs)
+        .map(|index| episodes.get(index).map(|(seed, _)| start(*seed)))
+        .collect();
     let firsts = batch.reset(&starts)?;
-    let mut seen: Vec<Vec<Observation>> =
-        firsts.into_iter().take(episodes.len()).map(|first| first.into_iter().map(|(seen, _)| seen).collect()).collect();
+    let mut seen: Vec<Vec<Observation>> = firsts
+        .into_iter()
+        .take(episodes.len())
+        .map(|first| first.into_iter().map(|(seen, _)| seen).collect())
+        .collect();
     let mut over: Vec<bool> = episodes.iter().map(|(_, actions)| actions.is_empty()).collect();
     while over.contains(&false) {
         let next = |index: usize| {
-            let Some((_, actions)) = episodes.get(index).filter(|_| !over[index]) else { return ActionChunk::default() };
+            let Some((_, actions)) = episodes.get(index).filter(|_| !over[index]) else {
+                return ActionChunk::default();
+            };
             let rest = actions.0.iter().skip(seen[index].len().saturating_sub(1));
             rest.take(chunk_length.max(1)).cloned().collect()
         };

@@ -32,7 +32,11 @@ impl PlayedEpisode {
 
     /// Returns all actions in order.
     pub fn actions(&self) -> ActionChunk {
-        self.episode.steps.iter().map(|recorded| recorded.action.clone()).collect()
+        self.episode
+            .steps
+            .iter()
+            .map(|recorded| recorded.action.clone())
+            .collect()
     }
 
     /// Returns the largest progress that any state reached, if the env tells.
@@ -46,11 +50,21 @@ impl EpisodeRequest {
     /// Lists `episodes` seeds from `first_seed` on for each policy, seed after seed.
     pub fn grid(policies: &[String], first_seed: u64, episodes: usize) -> Vec<Self> {
         let seeds = (0..episodes as u64).map(|index| first_seed.wrapping_add(index));
-        seeds.flat_map(|seed| policies.iter().map(move |policy| Self { policy: policy.clone(), seed })).collect()
+        seeds
+            .flat_map(|seed| {
+                policies.iter().map(move |policy| Self {
+                    policy: policy.clone(),
+                    seed,
+                })
+            })
+            .collect()
     }
 }
 
 /// Joins actions with the steps that answered them; answers end early where the episode did.
 pub(super) fn recorded(actions: Vec<Action>, steps: Vec<worldloop_envs::Step>) -> impl Iterator<Item = RecordedStep> {
-    actions.into_iter().zip(steps).map(|(action, step)| RecordedStep { action, step })
+    actions
+        .into_iter()
+        .zip(steps)
+        .map(|(action, step)| RecordedStep { action, step })
 }

@@ -71,7 +71,9 @@ impl<B: EnvBatch> RolloutRunner<B> {
             let mut stop = observer(RolloutEvent::Advanced { steps })?.is_break();
             for slot in &mut slots {
                 // Episodes that have ended are handed over even when the observer wants no more.
-                let Some(over) = slot.take_if(|slot| slot.episode.is_complete()) else { continue };
+                let Some(over) = slot.take_if(|slot| slot.episode.is_complete()) else {
+                    continue;
+                };
                 stop |= observer(RolloutEvent::Finished(Box::new(over.finish())))?.is_break();
             }
             if stop {
@@ -93,16 +95,31 @@ impl<B: EnvBatch> RolloutRunner<B> {
         if next.iter().all(Option::is_none) {
             return Ok(());
         }
-        let start = |request: &EpisodeRequest| EpisodeStart { seed: Some(request.seed), options: ResetOptions::default() };
+        let start = |request: &EpisodeRequest| EpisodeStart {
+            seed: Some(request.seed),
+            options: ResetOptions::default(),
+        };
         let starts: Vec<_> = next.iter().map(|request| request.map(start)).collect();
         let name = self.batch.spec().name.clone();
-        let answers = self.batch.reset(&starts).map_err(|error| blame(&name, error, |index| Some((next[index]?, 0))))?;
+        let answers = self
+            .batch
+            .reset(&starts)
+            .map_err(|error| blame(&name, error, |index| Some((next[index]?, 0))))?;
         let mut answers = answers.into_iter();
         for (slot, request) in slots.iter_mut().zip(&next) {
             let answer = answers.next().flatten();
             let Some(request) = request else { continue };
-            let no_answer = || RolloutError::NoAnswer { env: name.clone(), call: "reset", seed: request.seed };
-            *slot = Some(Slot::start(request, self.batch.spec(), answer.ok_or_else(no_answer)?, policies)?);
+            let no_answer = || RolloutError::NoAnswer {
+                env: name.clone(),
+                call: "reset",
+                seed: request.seed,
+            };
+            *slot = Some(Slot::start(
+                request,
+                self.batch.spec(),
+                answer.ok_or_else(no_answer)?,
+                policies,
+            )?);
         }
         Ok(())
     }
@@ -116,13 +133,24 @@ impl<B: EnvBatch> RolloutRunner<B> {
         // Collected in two stages so that the first error by position is told, whatever the threads did.
         let chunks = chunks.into_iter().collect::<Result<Vec<_>, _>>()?;
         let name = self.batch.spec().name.clone();
-        let episode = |index: usize| slots[index].as_ref().map(|slot| (&slot.request, slot.episode.steps.len()));
-        let answers = self.batch.step_chunk(&chunks).map_err(|error| blame(&name, error, episode))?;
+        let episode = |index: usize| {
+            slots[index]
+                .as_ref()
+                .map(|slot| (&slot.request, slot.episode.steps.len()))
+        };
+        let answers = self
+            .batch
+            .step_chunk(&chunks)
+            .map_err(|error| blame(&name, error, episode))?;
         let mut total = 0;
         for ((slot, chunk), steps) in slots.iter_mut().zip(chunks).zip(answers) {
             let Some(slot) = slot else { continue };
             if steps.is_empty() {
-                return Err(RolloutError::NoAnswer { env: name, call: "step_chunk", seed: slot.request.seed });
+                return Err(RolloutError::NoAnswer {
+                    env: name,
+                    call: "step_chunk",
+                    seed: slot.request.seed,
+                });
             }
             total += steps.len();
             slot.extend(chunk.0, steps);
@@ -155,15 +183,24 @@ impl Slot {
             first_info,
             steps: Vec::new(),
         };
-        Ok(Self { request: request.clone(), policy, episode, started: Instant::now() })
+        Ok(Self {
+            request: request.clone(),
+            policy,
+            episode,
+            started: Instant::now(),
+        })
     }
 
     fn act(&mut self) -> Result<ActionChunk, RolloutError> {
         let steps = &self.episode.steps;
-        let observation = steps.last().map_or(&self.episode.first_observation, |last| &last.step.observation);
+        let observation = steps
+            .last()
+            .map_or(&self.episode.first_observation, |last| &last.step.observation);
         let chunk = self.policy.act(observation).map_err(|source| self.failed(source))?;
         if chunk.is_empty() {
-            return Err(self.blamed(EnvError::EmptyChunk { env: self.episode.env.clone() }));
+            return Err(self.blamed(EnvError::EmptyChunk {
+                env: self.episode.env.clone(),
+            }));
         }
         Ok(chunk)
     }
@@ -173,7 +210,11 @@ impl Slot {
     }
 
     fn finish(self) -> PlayedEpisode {
-        PlayedEpisode { request: self.request, episode: self.episode, wall_secs: self.started.elapsed().as_secs_f64() }
+        PlayedEpisode {
+            request: self.request,
+            episode: self.episode,
+            wall_secs: self.started.elapsed().as_secs_f64(),
+        }
     }
 
     fn failed(&self, source: PolicyError) -> RolloutError {
@@ -197,7 +238,9 @@ fn blame<'a>(
     error: EnvError,
     episode: impl FnOnce(usize) -> Option<(&'a EpisodeRequest, usize)>,
 ) -> RolloutError {
-    let EnvError::InBatch { index, source } = error else { return RolloutError::Env(error) };
+    let EnvError::InBatch { index, source } = error else {
+        return RolloutError::Env(error);
+    };
     match episode(index) {
         Some(episode) => blame_episode(env, episode, *source),
         None => RolloutError::Env(*source),
@@ -206,5 +249,11 @@ fn blame<'a>(
 
 fn blame_episode(env: &str, (request, step): (&EpisodeRequest, usize), source: EnvError) -> RolloutError {
     let source = Box::new(source);
-    RolloutError::Episode { env: env.to_owned(), policy: request.policy.clone(), seed: request.seed, step, source }
+    RolloutError::Episode {
+        env: env.to_owned(),
+        policy: request.policy.clone(),
+        seed: request.seed,
+        step,
+        source,
+    }
 }

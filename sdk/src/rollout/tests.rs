@@ -13,7 +13,11 @@ use crate::policy_source::PolicySource;
 type Episodes = BTreeMap<EpisodeRequest, PlayedEpisode>;
 
 fn requests(policies: &[&str], episodes: usize) -> Vec<EpisodeRequest> {
-    EpisodeRequest::grid(&policies.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), 7, episodes)
+    EpisodeRequest::grid(
+        &policies.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
+        7,
+        episodes,
+    )
 }
 
 fn play(world: &World, size: usize, requests: &[EpisodeRequest]) -> Result<Episodes, RolloutError> {
@@ -22,7 +26,13 @@ fn play(world: &World, size: usize, requests: &[EpisodeRequest]) -> Result<Episo
     let mut runner = RolloutRunner::new(world.batch("reach", size)?);
     runner.run(requests, &|name| source.make(name), |event| {
         if let RolloutEvent::Finished(played) = event {
-            episodes.insert(played.request.clone(), PlayedEpisode { wall_secs: 0.0, ..*played });
+            episodes.insert(
+                played.request.clone(),
+                PlayedEpisode {
+                    wall_secs: 0.0,
+                    ..*played
+                },
+            );
         }
         Ok::<_, RolloutError>(ControlFlow::Continue(()))
     })?;
@@ -44,7 +54,11 @@ fn every_episode_ends_and_says_how() {
     for world in [physics(), learned()] {
         for played in play(&world, 3, &requests(&["wander"], 4)).unwrap().values() {
             assert!(played.episode.is_complete());
-            assert!(played.episode.success().is_some(), "{} judges every episode", world.name());
+            assert!(
+                played.episode.success().is_some(),
+                "{} judges every episode",
+                world.name()
+            );
             assert!((1..=32).contains(&played.episode.steps.len()));
             assert!(played.best_progress().is_some());
         }
@@ -55,7 +69,10 @@ fn every_episode_ends_and_says_how() {
 fn both_worlds_start_from_the_same_picture() {
     let [physics, learned] = [physics(), learned()].map(|world| play(&world, 2, &requests(&["random"], 2)).unwrap());
     for (request, played) in &physics {
-        let (first, other) = (&played.episode.first_observation, &learned[request].episode.first_observation);
+        let (first, other) = (
+            &played.episode.first_observation,
+            &learned[request].episode.first_observation,
+        );
         assert_eq!(first.images, other.images);
         assert_eq!(first.instruction, other.instruction);
         assert!(!first.privileged.is_empty() && other.privileged.is_empty());
@@ -66,13 +83,22 @@ fn both_worlds_start_from_the_same_picture() {
 fn replayed_actions_show_the_same_frames() {
     for world in [physics(), learned()] {
         let played = play(&world, 2, &requests(&["wander"], 2)).unwrap();
-        let actions: Vec<_> = played.values().map(|each| (each.request.seed, each.actions())).collect();
+        let actions: Vec<_> = played
+            .values()
+            .map(|each| (each.request.seed, each.actions()))
+            .collect();
         let mut batch = world.batch("reach", 2).unwrap();
         let seen = replay(&mut *batch, &actions, 8).unwrap();
         for (played, seen) in played.values().zip(seen) {
             let steps = played.episode.steps.iter().map(|each| &each.step.observation.images);
             let first = std::iter::once(&played.episode.first_observation.images);
-            assert!(first.chain(steps).eq(seen.iter().map(|observation| &observation.images)), "{}", world.name());
+            assert!(
+                first
+                    .chain(steps)
+                    .eq(seen.iter().map(|observation| &observation.images)),
+                "{}",
+                world.name()
+            );
         }
     }
 }
@@ -80,7 +106,10 @@ fn replayed_actions_show_the_same_frames() {
 #[test]
 fn experts_are_refused_in_the_learned_world() {
     let error = play(&learned(), 1, &requests(&["expert"], 1)).unwrap_err().to_string();
-    assert!(error.contains("expert") && error.contains("privileged") && error.contains("seed 7"), "{error}");
+    assert!(
+        error.contains("expert") && error.contains("privileged") && error.contains("seed 7"),
+        "{error}"
+    );
 }
 
 /// Returns actions of the wrong size, NaN, nothing, or fails, after one good chunk.
@@ -110,7 +139,10 @@ impl Policy for Broken {
             "size" => Ok(action(self.size - 1, 0.0)),
             "nan" => Ok(action(self.size, f32::NAN)),
             "empty" => Ok(ActionChunk::default()),
-            _ => Err(PolicyError::NoAction { policy: "broken".into(), why: "it gave up" }),
+            _ => Err(PolicyError::NoAction {
+                policy: "broken".into(),
+                why: "it gave up",
+            }),
         }
     }
 }
@@ -118,15 +150,24 @@ impl Policy for Broken {
 #[test]
 fn a_broken_policy_is_named_with_its_episode_and_step() {
     for world in [physics(), learned()] {
-        for (fault, words) in
-            [("size", "6 values, expected 7"), ("nan", "NaN"), ("empty", "empty action chunk"), ("error", "gave up")]
-        {
+        for (fault, words) in [
+            ("size", "6 values, expected 7"),
+            ("nan", "NaN"),
+            ("empty", "empty action chunk"),
+            ("error", "gave up"),
+        ] {
             let make = |_: &str| -> Result<Box<dyn Policy>, PolicyError> {
-                Ok(Box::new(Broken { fault, calls: 0, size: 0 }))
+                Ok(Box::new(Broken {
+                    fault,
+                    calls: 0,
+                    size: 0,
+                }))
             };
             let mut runner = RolloutRunner::new(world.batch("reach", 2).unwrap());
             let error = runner
-                .run(&requests(&["broken"], 2), &make, |_| Ok::<_, RolloutError>(ControlFlow::Continue(())))
+                .run(&requests(&["broken"], 2), &make, |_| {
+                    Ok::<_, RolloutError>(ControlFlow::Continue(()))
+                })
                 .unwrap_err()
                 .to_string();
             for word in [words, "broken", "seed 7", "step 1"] {
@@ -143,7 +184,11 @@ fn breaking_keeps_what_has_ended() {
     RolloutRunner::new(physics().batch("reach", 2).unwrap())
         .run(&requests(&["random"], 8), &|name| source.make(name), |event| {
             finished += usize::from(matches!(event, RolloutEvent::Finished(_)));
-            Ok::<_, RolloutError>(if finished > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok::<_, RolloutError>(if finished > 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })
         .unwrap();
     assert!((1..=2).contains(&finished), "{finished}");
@@ -160,7 +205,11 @@ fn recordings_hold_what_was_played_and_know_it_again() {
     }
     let recorder = Recorder::open(folder.path(), &spec).unwrap();
     assert_eq!(recorder.len(), 2);
-    assert!(played.keys().all(|request| recorder.contains("reach", request) && !recorder.contains("push", request)));
+    assert!(
+        played
+            .keys()
+            .all(|request| recorder.contains("reach", request) && !recorder.contains("push", request))
+    );
     let dataset = worldloop_world_model_data::Dataset::open(folder.path()).unwrap();
     for (each, &index) in played.values().zip(dataset.indices()) {
         let episode = dataset.load(index).unwrap();
@@ -168,7 +217,10 @@ fn recordings_hold_what_was_played_and_know_it_again() {
         assert_eq!(episode.info.success, each.success());
         let actions: Vec<_> = each.actions().0.into_iter().map(|action| action.0).collect();
         assert_eq!(episode.actions, actions);
-        assert_eq!(episode.frames["third_person"][0], each.episode.first_observation.images["third_person"]);
+        assert_eq!(
+            episode.frames["third_person"][0],
+            each.episode.first_observation.images["third_person"]
+        );
         assert_eq!(episode.successes.last().copied(), Some(each.success()));
     }
 }

@@ -24,7 +24,9 @@ pub struct LearnedParts {
 
 impl fmt::Debug for LearnedParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LearnedParts").field("model", self.model.spec()).finish_non_exhaustive()
+        f.debug_struct("LearnedParts")
+            .field("model", self.model.spec())
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +89,10 @@ fn find_task(name: &str) -> Result<PhysicsTask, EnvError> {
 }
 
 fn physics(task: PhysicsTask, image_size: u32) -> PhysicsEnv {
-    PhysicsEnv::new(PhysicsConfig { image_size, ..PhysicsConfig::for_task(task) })
+    PhysicsEnv::new(PhysicsConfig {
+        image_size,
+        ..PhysicsConfig::for_task(task)
+    })
 }
 
 fn learned(parts: &LearnedParts, task: PhysicsTask) -> Result<LearnedWorld, EnvError> {
@@ -95,11 +100,25 @@ fn learned(parts: &LearnedParts, task: PhysicsTask) -> Result<LearnedWorld, EnvE
     // The world model's action values are those of the simulator that recorded its training data.
     let action_space = simulator.spec().action_space.clone();
     let initial = move |seed: u64, task: &str| -> Result<Observation, EnvError> {
-        let options = ResetOptions { task: Some(task.to_owned()), initial: None };
+        let options = ResetOptions {
+            task: Some(task.to_owned()),
+            initial: None,
+        };
         let (observation, _) = simulator.reset(Some(seed), &options)?;
-        Ok(Observation { proprioception: Vec::new(), privileged: Default::default(), ..observation })
+        Ok(Observation {
+            proprioception: Vec::new(),
+            privileged: Default::default(),
+            ..observation
+        })
     };
-    let tasks = vec![LearnedTask { name: task.name().to_owned(), max_episode_steps: task.max_episode_steps() }];
-    let config = LearnedConfig { action_space: Some(action_space), time_limit: true, ..LearnedConfig::new(tasks) };
+    let tasks = vec![LearnedTask {
+        name: task.name().to_owned(),
+        max_episode_steps: task.max_episode_steps(),
+    }];
+    let config = LearnedConfig {
+        action_space: Some(action_space),
+        time_limit: true,
+        ..LearnedConfig::new(tasks)
+    };
     LearnedWorld::new(parts.model.clone(), parts.judge.clone(), initial, config)
 }

@@ -16,7 +16,9 @@ const BATCHES: [usize; 2] = [1, 8];
 
 /// Times networks of given sizes with random weights, or a whole chunk in a learned world.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  worldloop bench --config dit-512x8.json --json\n  worldloop bench --world embedded")]
+#[command(
+    after_help = "Examples:\n  worldloop bench --config dit-512x8.json --json\n  worldloop bench --world embedded"
+)]
 pub(crate) struct BenchArgs {
     /// JSON file with `kind` (dit or vae) and sizes; several with commas.
     #[arg(long, value_delimiter = ',')]
@@ -47,9 +49,17 @@ pub(crate) fn run(args: &BenchArgs, stop: &StopFlag) -> anyhow::Result<Outcome> 
         bail!("--seconds is {}, expected a number of at least 0", args.seconds);
     };
     let device = worldloop::device::select(&args.device)?;
-    let settings = TimingSettings { runs: args.runs, limit, ..TimingSettings::default() };
+    let settings = TimingSettings {
+        runs: args.runs,
+        limit,
+        ..TimingSettings::default()
+    };
     // All files are read before the first run, so that a mistake in the last one costs no time.
-    let configs = args.config.iter().map(|path| BenchmarkConfig::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let configs = args
+        .config
+        .iter()
+        .map(|path| BenchmarkConfig::read(path))
+        .collect::<Result<Vec<_>, _>>()?;
     for config in configs {
         for timing in time_networks(&config, settings, &device) {
             print(&timing, args.json)?;
@@ -76,8 +86,17 @@ fn print(timing: &Timing, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(timing)?);
         return Ok(());
     }
-    let Timing { what, median_ms, runs, threads, peak_mib, .. } = timing;
-    let rate = timing.frames_per_second.map_or_else(String::new, |rate| format!(", {rate:.1} frames/s"));
+    let Timing {
+        what,
+        median_ms,
+        runs,
+        threads,
+        peak_mib,
+        ..
+    } = timing;
+    let rate = timing
+        .frames_per_second
+        .map_or_else(String::new, |rate| format!(", {rate:.1} frames/s"));
     println!("{what:<26} {median_ms:>10.2} ms (median of {runs}), {threads} threads, {peak_mib:.0} MiB{rate}");
     Ok(())
 }

@@ -70,7 +70,14 @@ pub(crate) fn run(args: &DemoArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     println!();
     print_summary(&summary);
     println!();
-    println!("Open {} in a browser; the animations are GIF files in {}.", args.out.join("report.html").display(), args.out.join("animations").display());
-    println!("Every episode is a line of {}, with its seed and actions.", args.out.join("episodes.jsonl").display());
+    println!(
+        "Open {} in a browser; the animations are GIF files in {}.",
+        args.out.join("report.html").display(),
+        args.out.join("animations").display()
+    );
+    println!(
+        "Every episode is a line of {}, with its seed and actions.",
+        args.out.join("episodes.jsonl").display()
+    );
     Ok(Outcome::Done)
 }

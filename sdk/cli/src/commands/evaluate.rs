@@ -102,7 +102,11 @@ pub(crate) struct Plan {
 /// Runs the command.
 pub(crate) fn run(args: &EvaluateArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let plan = plan(args)?;
-    let mut journal = if args.resume { Journal::resume(&args.out)? } else { Journal::create(&args.out)? };
+    let mut journal = if args.resume {
+        Journal::resume(&args.out)?
+    } else {
+        Journal::create(&args.out)?
+    };
     let Some(summary) = plan.run(&mut journal, stop)? else {
         eprintln!("stopped; the same command with --resume goes on");
         return Ok(Outcome::Stopped);
@@ -137,7 +141,11 @@ fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
         bail!("--episodes is 0, expected at least 1");
     }
     let needs_model = args.fidelity || args.world != Where::Physics;
-    let learned = if needs_model { Some(weights.learned(&device)?) } else { None };
+    let learned = if needs_model {
+        Some(weights.learned(&device)?)
+    } else {
+        None
+    };
     let image_size = learned.as_ref().map_or(64, |parts| parts.model.spec().width as u32);
     let mut worlds = Vec::new();
     if args.world != Where::Physics {
@@ -147,7 +155,10 @@ fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
         worlds.push(World::Physics { image_size });
     }
     let fidelity = args.fidelity.then(|| FidelitySuite {
-        tasks: args.task.clone().map_or_else(|| TASKS.map(str::to_owned).to_vec(), |task| vec![task]),
+        tasks: args
+            .task
+            .clone()
+            .map_or_else(|| TASKS.map(str::to_owned).to_vec(), |task| vec![task]),
         policies: FIDELITY_POLICIES.map(str::to_owned).to_vec(),
         episodes: args.episodes,
         first_seed: args.seed,
@@ -160,7 +171,14 @@ fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
         first_seed: args.seed,
         batch_size: BATCH_SIZE,
     };
-    Ok(Plan { suite, worlds, learned, fidelity, policies, out: args.out.clone() })
+    Ok(Plan {
+        suite,
+        worlds,
+        learned,
+        fidelity,
+        policies,
+        out: args.out.clone(),
+    })
 }
 
 impl Plan {
@@ -183,25 +201,29 @@ impl Plan {
     }
 
     fn play(&self, world: &World, journal: &mut Journal, stop: &StopFlag) -> anyhow::Result<()> {
-        let (all, open) = (self.suite.requests().len(), self.suite.open_requests(world, journal).len());
+        let (all, open) = (
+            self.suite.requests().len(),
+            self.suite.open_requests(world, journal).len(),
+        );
         if open == 0 {
             return Ok(());
         }
         let mut progress = Progress::new(format!("{} in the {} world", self.suite.task, world.name()), all as u64);
         progress.set((all - open) as u64, "");
         let (mut episodes, mut successes, mut steps) = (0, 0, 0);
-        self.suite.run(world, &|name| self.policies.make(name), journal, &mut |event| {
-            match event {
-                SuiteEvent::Advanced { steps: played } => steps += played,
-                SuiteEvent::Finished(record) => {
-                    episodes += 1;
-                    successes += usize::from(record.success);
-                    let rate = steps as f64 / progress.elapsed_secs().max(1e-3);
-                    progress.advance(&format!("{successes}/{episodes} successes, {rate:.0} steps/s"));
+        self.suite
+            .run(world, &|name| self.policies.make(name), journal, &mut |event| {
+                match event {
+                    SuiteEvent::Advanced { steps: played } => steps += played,
+                    SuiteEvent::Finished(record) => {
+                        episodes += 1;
+                        successes += usize::from(record.success);
+                        let rate = steps as f64 / progress.elapsed_secs().max(1e-3);
+                        progress.advance(&format!("{successes}/{episodes} successes, {rate:.0} steps/s"));
+                    }
                 }
-            }
-            stop.flow()
-        })?;
+                stop.flow()
+            })?;
         progress.finish();
         Ok(())
     }
@@ -215,7 +237,14 @@ impl Plan {
         let mut progress = Progress::new("fidelity", 2 * suite.episodes as u64);
         let policies = |name: &str| self.policies.make(name);
         let measured = suite.run(parts, &policies, &self.out, &mut |done| {
-            progress.set(done as u64, if done <= suite.episodes { "recording" } else { "predicting" });
+            progress.set(
+                done as u64,
+                if done <= suite.episodes {
+                    "recording"
+                } else {
+                    "predicting"
+                },
+            );
             stop.flow()
         })?;
         progress.finish();
@@ -223,18 +252,34 @@ impl Plan {
     }
 
     fn report(&self, journal: &Journal, fidelity: Option<Fidelity>) -> anyhow::Result<Summary> {
-        let Suite { task, policies, episodes, first_seed, .. } = &self.suite;
+        let Suite {
+            task,
+            policies,
+            episodes,
+            first_seed,
+            ..
+        } = &self.suite;
         let records = self.suite.records(journal);
-        let success = if policies.is_empty() { Vec::new() } else { PolicySuccess::table(&records, policies) };
+        let success = if policies.is_empty() {
+            Vec::new()
+        } else {
+            PolicySuccess::table(&records, policies)
+        };
         let summary = Summary::new((task, *first_seed, *episodes), success, fidelity);
         let shown = choose_showcases(&records, SHOWN);
         let learned = self.learned.clone().map(World::Learned);
-        let image_size = self.learned.as_ref().map_or(64, |parts| parts.model.spec().width as u32);
+        let image_size = self
+            .learned
+            .as_ref()
+            .map_or(64, |parts| parts.model.spec().width as u32);
         let showcases = replay_showcases(&shown, &World::Physics { image_size }, learned.as_ref())?;
         let report = Report {
             summary,
             showcases,
-            frame_rate_hz: self.learned.as_ref().map_or(5.0, |parts| parts.model.spec().frame_rate_hz),
+            frame_rate_hz: self
+                .learned
+                .as_ref()
+                .map_or(5.0, |parts| parts.model.spec().frame_rate_hz),
             commands: vec![command_line()],
             world_model: self.learned.as_ref().map_or_else(String::new, describe),
         };
@@ -254,5 +299,8 @@ fn describe(parts: &LearnedParts) -> String {
 fn command_line() -> String {
     let mut words = std::env::args();
     words.next();
-    std::iter::once("worldloop".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    std::iter::once("worldloop".to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -15,7 +15,9 @@ use crate::progress::Progress;
 
 /// Records episodes of policies in the physics world, successes and failures alike.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  worldloop record --task reach --policy expert,imperfect --episodes 100 --out recordings")]
+#[command(
+    after_help = "Example:\n  worldloop record --task reach --policy expert,imperfect --episodes 100 --out recordings"
+)]
 pub(crate) struct RecordArgs {
     /// Tasks: reach, push, pick_and_place; several with commas.
     #[arg(long, value_delimiter = ',', required = true)]
@@ -51,7 +53,9 @@ enum RecordError {
 
 /// Runs the command.
 pub(crate) fn run(args: &RecordArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
-    let world = World::Physics { image_size: args.image_size };
+    let world = World::Physics {
+        image_size: args.image_size,
+    };
     let policies = PolicySource::default();
     for policy in &args.policy {
         policies.make(policy)?;

@@ -11,7 +11,8 @@ use worldloop::training::judge::{JudgeObjective, JudgeTrainingConfig};
 use worldloop::training::vae::{VaeObjective, VaeTrainingConfig};
 use worldloop::training::world::{WorldObjective, WorldTrainingConfig};
 use worldloop::training::{
-    ClonedObjective, ClonedTrainingConfig, Evaluation, Objective, RunFolder, Trainer, TrainerConfig, TrainingError, TrainingProgress, read_config,
+    ClonedObjective, ClonedTrainingConfig, Evaluation, Objective, RunFolder, Trainer, TrainerConfig, TrainingError,
+    TrainingProgress, read_config,
 };
 
 use crate::failure::Outcome;
@@ -20,11 +21,13 @@ use crate::progress::Progress;
 
 /// Trains a network on recordings; what is finished can be resumed to the bit.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  worldloop train vae --data recordings --out runs/vae --minutes 60\n  \
+#[command(
+    after_help = "Example:\n  worldloop train vae --data recordings --out runs/vae --minutes 60\n  \
     worldloop train vae --out runs/vae --resume\n  \
     worldloop train dit --data recordings --vae runs/vae/vae.safetensors --out runs/dit\n  \
     worldloop train judge --data recordings --world runs/dit/world.safetensors --out runs/judge\n  \
-    worldloop train cloned --data recordings --out runs/cloned")]
+    worldloop train cloned --data recordings --out runs/cloned"
+)]
 pub(crate) struct TrainArgs {
     /// Which network.
     #[arg(value_enum)]
@@ -192,10 +195,20 @@ fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outco
         stop.flow()
     })?;
     progress.finish();
-    println!("{name}: step {} of {steps}; {}", summary.step, figures(&summary.evaluation));
+    println!(
+        "{name}: step {} of {steps}; {}",
+        summary.step,
+        figures(&summary.evaluation)
+    );
     if !summary.finished {
-        let network = args.network.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        println!("go on with: worldloop train {network} --out {} --resume", args.out.display());
+        let network = args
+            .network
+            .to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned());
+        println!(
+            "go on with: worldloop train {network} --out {} --resume",
+            args.out.display()
+        );
     }
     Ok(if stop.is_set() { Outcome::Stopped } else { Outcome::Done })
 }
@@ -216,7 +229,10 @@ fn prepare<T: Training>(args: &TrainArgs) -> anyhow::Result<(RunFolder, T::Confi
         folder.write_config(&config)?;
         return Ok((folder, config));
     }
-    let mut config: T::Config = args.config.as_ref().map_or_else(|| Ok(T::Config::default()), read_config)?;
+    let mut config: T::Config = args
+        .config
+        .as_ref()
+        .map_or_else(|| Ok(T::Config::default()), read_config)?;
     let datasets = T::datasets(&mut config);
     if !args.data.is_empty() {
         datasets.clone_from(&args.data);
@@ -231,8 +247,10 @@ fn prepare<T: Training>(args: &TrainArgs) -> anyhow::Result<(RunFolder, T::Confi
 
 fn show(progress: &mut Progress, now: &TrainingProgress<'_>) {
     let minutes = now.seconds_left / 60.0;
-    let message =
-        format!("loss {:.4}, {:.1} samples/s, {minutes:.0} min left", now.loss, now.samples_per_second);
+    let message = format!(
+        "loss {:.4}, {:.1} samples/s, {minutes:.0} min left",
+        now.loss, now.samples_per_second
+    );
     progress.set(now.step, &message);
     if let Some(evaluation) = now.evaluation {
         progress.say(&format!("step {}: {}", now.step, figures(evaluation)));
@@ -243,6 +261,14 @@ fn show(progress: &mut Progress, now: &TrainingProgress<'_>) {
 }
 
 fn figures(evaluation: &Evaluation) -> String {
-    let figures: Vec<String> = evaluation.metrics.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
-    if figures.is_empty() { "not evaluated".to_owned() } else { figures.join(", ") }
+    let figures: Vec<String> = evaluation
+        .metrics
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.3}"))
+        .collect();
+    if figures.is_empty() {
+        "not evaluated".to_owned()
+    } else {
+        figures.join(", ")
+    }
 }

@@ -39,7 +39,9 @@ pub fn side_by_side_gif(
         what: "an animation",
         source,
     };
-    let first = pictures.first().ok_or_else(|| picture_error("it has no frames".into()))?;
+    let first = pictures
+        .first()
+        .ok_or_else(|| picture_error("it has no frames".into()))?;
     let (width, height) = (first.width() * zoom, first.height() * zoom);
     let side = |side: u32| u16::try_from(side).map_err(|error| picture_error(error.into()));
     let (gif_width, gif_height) = (side(width)?, side(height)?);
@@ -54,7 +56,11 @@ pub fn side_by_side_gif(
             let mut frame = gif::Frame::from_rgb_speed(small_width, small_height, picture.as_raw(), PALETTE_SPEED);
             frame.buffer = blow_up(&frame.buffer, picture.width() as usize, zoom as usize).into();
             (frame.width, frame.height) = (gif_width, gif_height);
-            frame.delay = if index + 1 == pictures.len() { delay * LAST_HELD } else { delay };
+            frame.delay = if index + 1 == pictures.len() {
+                delay * LAST_HELD
+            } else {
+                delay
+            };
             encoder.write_frame(&frame)?;
         }
         Ok(())
@@ -98,7 +104,9 @@ mod tests {
     use super::*;
 
     fn pictures(count: u8, color: [u8; 3]) -> Vec<RgbImage> {
-        (0..count).map(|index| RgbImage::from_pixel(8, 6, Rgb([color[0], color[1], color[2] + index]))).collect()
+        (0..count)
+            .map(|index| RgbImage::from_pixel(8, 6, Rgb([color[0], color[1], color[2] + index])))
+            .collect()
     }
 
     #[test]
@@ -107,7 +115,10 @@ mod tests {
         let mut decoder = gif::DecodeOptions::new();
         decoder.set_color_output(gif::ColorOutput::RGBA);
         let mut decoder = decoder.read_info(animation.bytes.as_slice()).unwrap();
-        assert_eq!((u32::from(decoder.width()), u32::from(decoder.height())), (animation.width, animation.height));
+        assert_eq!(
+            (u32::from(decoder.width()), u32::from(decoder.height())),
+            (animation.width, animation.height)
+        );
         assert_eq!((animation.width, animation.height), ((8 + GAP + 8) * 3, 18));
         let mut frames = 0;
         while let Some(frame) = decoder.read_next_frame().unwrap() {

@@ -14,7 +14,10 @@ const GAP: u32 = 2;
 /// # Errors
 /// [`EvaluationError::Picture`] if there are no frames.
 pub(super) fn film_strip(frames: &[RgbImage], count: usize) -> Result<Vec<u8>, EvaluationError> {
-    let chosen: Vec<&RgbImage> = spread(frames.len(), count).into_iter().map(|index| &frames[index]).collect();
+    let chosen: Vec<&RgbImage> = spread(frames.len(), count)
+        .into_iter()
+        .map(|index| &frames[index])
+        .collect();
     let (width, height) = chosen.first().map_or((0, 0), |frame| frame.dimensions());
     let total = (width + GAP) * chosen.len() as u32;
     let mut strip = RgbImage::from_pixel(total.saturating_sub(GAP), height, image::Rgb([255; 3]));
@@ -23,7 +26,10 @@ pub(super) fn film_strip(frames: &[RgbImage], count: usize) -> Result<Vec<u8>, E
     }
     let mut png = Cursor::new(Vec::new());
     let written = strip.write_to(&mut png, ImageFormat::Png);
-    written.map_err(|error| EvaluationError::Picture { what: "a film strip", source: error.into() })?;
+    written.map_err(|error| EvaluationError::Picture {
+        what: "a film strip",
+        source: error.into(),
+    })?;
     Ok(png.into_inner())
 }
 

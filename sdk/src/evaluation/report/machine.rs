@@ -21,7 +21,9 @@ impl Machine {
     /// Asks the present machine.
     pub fn current() -> Self {
         let described = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = described.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let model = described
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         Self {
             processor: model.map_or_else(|| "unknown processor".to_owned(), |(_, name)| name.trim().to_owned()),
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -33,7 +35,12 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processor, threads, system, version } = self;
+        let Self {
+            processor,
+            threads,
+            system,
+            version,
+        } = self;
         write!(f, "{processor}, {threads} threads, {system}, worldloop {version}")
     }
 }

@@ -70,31 +70,43 @@ impl Report {
         let summary = &self.summary;
         let title = format!("Worldloop: {}", escape(&summary.task.replace('_', " ")));
         let mut body = format!("<h1>{title}</h1>");
-        add(&mut body, format_args!(
-            "<p class=\"soft\">{} policies, {} episodes each from seed {}. {}</p>",
-            summary.policies.len(), summary.episodes, summary.first_seed, escape(&self.world_model)
-        ));
+        add(
+            &mut body,
+            format_args!(
+                "<p class=\"soft\">{} policies, {} episodes each from seed {}. {}</p>",
+                summary.policies.len(),
+                summary.episodes,
+                summary.first_seed,
+                escape(&self.world_model)
+            ),
+        );
         body += &self.key_figures();
         body += &self.success_section();
         if let Some(fidelity) = &summary.fidelity {
             body += &fidelity_section(fidelity);
         }
         if !shows.is_empty() {
-            add(&mut body, format_args!(
-                "<h2>Episodes</h2><p>{}</p><div class=\"shows\">{shows}</div>",
-                if self.showcases.iter().any(|show| !show.predicted.is_empty()) {
-                    "Left and above: what the world model predicted. Right and below: the physics world, from the same \
+            add(
+                &mut body,
+                format_args!(
+                    "<h2>Episodes</h2><p>{}</p><div class=\"shows\">{shows}</div>",
+                    if self.showcases.iter().any(|show| !show.predicted.is_empty()) {
+                        "Left and above: what the world model predicted. Right and below: the physics world, from the same \
                      initial state with the same actions."
-                } else {
-                    "As the physics world showed them."
-                }
-            ));
+                    } else {
+                        "As the physics world showed them."
+                    }
+                ),
+            );
         }
-        add(&mut body, format_args!(
-            "<h2>How this was made</h2><p class=\"soft\">{}</p><pre>{}</pre>",
-            escape(&summary.machine.to_string()),
-            escape(&self.commands.join("\n"))
-        ));
+        add(
+            &mut body,
+            format_args!(
+                "<h2>How this was made</h2><p class=\"soft\">{}</p><pre>{}</pre>",
+                escape(&summary.machine.to_string()),
+                escape(&self.commands.join("\n"))
+            ),
+        );
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
@@ -105,14 +117,34 @@ impl Report {
     fn key_figures(&self) -> String {
         let summary = &self.summary;
         let figures = [
-            (summary.pearson_r.map(|value| format!("{value:.3}")), "Pearson r, learned against physics"),
-            (summary.mmrv.map(|value| format!("{value:.3}")), "MMRV (0 is a perfect ranking)"),
-            (summary.psnr_chunk1.map(|value| format!("{value:.1} dB")), "PSNR of the next chunk"),
-            (summary.psnr_chunk4.map(|value| format!("{value:.1} dB")), "PSNR of the fourth chunk"),
-            (summary.gain_moving_db.map(|value| format!("{value:+.1} dB")), "over a still frame, where it moves"),
-            (summary.shuffled_error_ratio.map(|value| format!("{value:.1}×")), "error with wrong actions"),
+            (
+                summary.pearson_r.map(|value| format!("{value:.3}")),
+                "Pearson r, learned against physics",
+            ),
+            (
+                summary.mmrv.map(|value| format!("{value:.3}")),
+                "MMRV (0 is a perfect ranking)",
+            ),
+            (
+                summary.psnr_chunk1.map(|value| format!("{value:.1} dB")),
+                "PSNR of the next chunk",
+            ),
+            (
+                summary.psnr_chunk4.map(|value| format!("{value:.1} dB")),
+                "PSNR of the fourth chunk",
+            ),
+            (
+                summary.gain_moving_db.map(|value| format!("{value:+.1} dB")),
+                "over a still frame, where it moves",
+            ),
+            (
+                summary.shuffled_error_ratio.map(|value| format!("{value:.1}×")),
+                "error with wrong actions",
+            ),
         ];
-        let shown = figures.into_iter().filter_map(|(figure, name)| Some(format!("<div><b>{}</b>{name}</div>", figure?)));
+        let shown = figures
+            .into_iter()
+            .filter_map(|(figure, name)| Some(format!("<div><b>{}</b>{name}</div>", figure?)));
         format!("<div class=\"key\">{}</div>", shown.collect::<String>())
     }
 
@@ -121,14 +153,23 @@ impl Report {
         if policies.is_empty() {
             return String::new();
         }
-        let both = policies.iter().any(|row| row.learned.is_some() && row.physics.is_some());
+        let both = policies
+            .iter()
+            .any(|row| row.learned.is_some() && row.physics.is_some());
         let mut rows = String::new();
         for row in policies {
-            let agreement = row.agreement.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
-            add(&mut rows, format_args!(
-                "<tr><td>{}</td>{}{}<td>{agreement}</td></tr>",
-                escape(&row.policy), cells(row.learned.as_ref()), cells(row.physics.as_ref())
-            ));
+            let agreement = row
+                .agreement
+                .map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
+            add(
+                &mut rows,
+                format_args!(
+                    "<tr><td>{}</td>{}{}<td>{agreement}</td></tr>",
+                    escape(&row.policy),
+                    cells(row.learned.as_ref()),
+                    cells(row.physics.as_ref())
+                ),
+            );
         }
         let mut section = format!(
             "<h2>Success</h2><table><thead><tr><th>policy</th><th>learned</th><th>95 % interval</th><th>physics</th>\
@@ -137,11 +178,14 @@ impl Report {
              world the simulator's state does.</p>"
         );
         if both && policies.len() > 1 {
-            add(&mut section, format_args!(
-                "<figure>{}<figcaption>One point per policy, with intervals. {}</figcaption></figure>",
-                success_scatter(policies),
-                agreement_sentence(WorldComparison::of(policies).as_ref())
-            ));
+            add(
+                &mut section,
+                format_args!(
+                    "<figure>{}<figcaption>One point per policy, with intervals. {}</figcaption></figure>",
+                    success_scatter(policies),
+                    agreement_sentence(WorldComparison::of(policies).as_ref())
+                ),
+            );
         }
         section
     }
@@ -149,7 +193,10 @@ impl Report {
 
 fn agreement_sentence(comparison: Option<&WorldComparison>) -> String {
     match comparison {
-        Some(WorldComparison { pearson_r: Some(r), mmrv }) => format!("Pearson r {r:.3}, MMRV {mmrv:.3}."),
+        Some(WorldComparison {
+            pearson_r: Some(r),
+            mmrv,
+        }) => format!("Pearson r {r:.3}, MMRV {mmrv:.3}."),
         Some(WorldComparison { pearson_r: None, mmrv }) => {
             format!("MMRV {mmrv:.3}; the correlation is not defined because a world gives every policy the same rate.")
         }
@@ -164,7 +211,10 @@ fn cells(rate: Option<&SuccessRate>) -> String {
             let percent = |share: f64| format!("{:.0}", share * 100.0);
             format!(
                 "<td>{}/{}</td><td>{}–{} %</td>",
-                rate.successes, rate.episodes, percent(rate.interval.low), percent(rate.interval.high)
+                rate.successes,
+                rate.episodes,
+                percent(rate.interval.low),
+                percent(rate.interval.high)
             )
         },
     )
@@ -173,10 +223,13 @@ fn cells(rate: Option<&SuccessRate>) -> String {
 fn fidelity_section(fidelity: &Fidelity) -> String {
     let mut rows = String::new();
     for chunk in fidelity.chunks.iter().filter(|chunk| chunk.frames > 0) {
-        add(&mut rows, format_args!(
-            "<tr><td>{}</td><td>{:.2} dB</td><td>{:.2} dB</td><td>{}</td></tr>",
-            chunk.chunk, chunk.psnr, chunk.baseline_psnr, chunk.frames
-        ));
+        add(
+            &mut rows,
+            format_args!(
+                "<tr><td>{}</td><td>{:.2} dB</td><td>{:.2} dB</td><td>{}</td></tr>",
+                chunk.chunk, chunk.psnr, chunk.baseline_psnr, chunk.frames
+            ),
+        );
     }
     format!(
         "<h2>Fidelity</h2><p>{} recorded episodes, predicted chunk after chunk from their first frame with their own \
@@ -189,7 +242,10 @@ fn fidelity_section(fidelity: &Fidelity) -> String {
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> EvaluationError {
-    EvaluationError::Write { path: path.to_path_buf(), source }
+    EvaluationError::Write {
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 /// Makes the folder, without the GIF files of an earlier report.
@@ -206,24 +262,39 @@ fn clear_animations(folder: &Path) -> std::io::Result<()> {
 
 fn animation_name(index: usize, showcase: &Showcase) -> String {
     let record = &showcase.record;
-    let policy: String = record.policy.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+    let policy: String = record
+        .policy
+        .chars()
+        .map(|letter| if letter.is_alphanumeric() { letter } else { '-' })
+        .collect();
     let outcome = if record.success { "success" } else { "failure" };
     format!("{:02}-{outcome}-{policy}-seed{}.gif", index + 1, record.seed)
 }
 
 fn show(showcase: &Showcase, gif: &[u8]) -> Result<String, EvaluationError> {
     let record = &showcase.record;
-    let (class, outcome) = if record.success { ("good", "success") } else { ("bad", "failure") };
+    let (class, outcome) = if record.success {
+        ("good", "success")
+    } else {
+        ("bad", "failure")
+    };
     let mut html = format!(
         "<div class=\"show\"><h3><span class=\"{class}\">{outcome}</span> in the {} world after {} steps</h3>\
          <p class=\"soft\">{}, seed {}: “{}”</p><img class=\"moving\" alt=\"animation\" src=\"data:image/gif;base64,{}\">",
-        escape(&record.world), record.steps, escape(&record.policy), record.seed, escape(&record.instruction),
+        escape(&record.world),
+        record.steps,
+        escape(&record.policy),
+        record.seed,
+        escape(&record.instruction),
         STANDARD.encode(gif)
     );
     for (name, frames) in [("predicted", &showcase.predicted), ("physics", &showcase.physics)] {
         if !frames.is_empty() {
             let strip = STANDARD.encode(film_strip(frames, STRIP_FRAMES)?);
-            add(&mut html, format_args!("<img alt=\"{name} frames\" src=\"data:image/png;base64,{strip}\">"));
+            add(
+                &mut html,
+                format_args!("<img alt=\"{name} frames\" src=\"data:image/png;base64,{strip}\">"),
+            );
         }
     }
     Ok(html + "</div>")
@@ -231,7 +302,10 @@ fn show(showcase: &Showcase, gif: &[u8]) -> Result<String, EvaluationError> {
 
 /// Makes a text safe to stand in HTML.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 fn add(html: &mut String, piece: std::fmt::Arguments<'_>) {

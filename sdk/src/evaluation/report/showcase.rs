@@ -21,11 +21,20 @@ pub struct Showcase {
 ///
 /// Episodes of the learned world are taken where there are any, else those of the physics world.
 pub fn choose_showcases(records: &[EpisodeRecord], count: usize) -> Vec<EpisodeRecord> {
-    let world = if records.iter().any(|record| record.world == "learned") { "learned" } else { "physics" };
+    let world = if records.iter().any(|record| record.world == "learned") {
+        "learned"
+    } else {
+        "physics"
+    };
     let choose = |success: bool| {
         let mut chosen: Vec<&EpisodeRecord> = Vec::new();
-        let candidates = || records.iter().filter(|record| record.world == world && record.success == success);
-        let times = |chosen: &[&EpisodeRecord], policy: &str| chosen.iter().filter(|each| each.policy == policy).count();
+        let candidates = || {
+            records
+                .iter()
+                .filter(|record| record.world == world && record.success == success)
+        };
+        let times =
+            |chosen: &[&EpisodeRecord], policy: &str| chosen.iter().filter(|each| each.policy == policy).count();
         for round in 0..count {
             for candidate in candidates() {
                 let fresh = !chosen.contains(&candidate) && times(&chosen, &candidate.policy) <= round;
@@ -48,19 +57,33 @@ pub fn replay_showcases(
     physics: &World,
     learned: Option<&World>,
 ) -> Result<Vec<Showcase>, EnvError> {
-    let Some(task) = records.first().map(|record| record.task.clone()) else { return Ok(Vec::new()) };
-    let episodes: Vec<_> = records.iter().map(|record| (record.seed, record.actions.clone())).collect();
+    let Some(task) = records.first().map(|record| record.task.clone()) else {
+        return Ok(Vec::new());
+    };
+    let episodes: Vec<_> = records
+        .iter()
+        .map(|record| (record.seed, record.actions.clone()))
+        .collect();
     let play = |world: &World| -> Result<Vec<Vec<RgbImage>>, EnvError> {
         let chunk_length = match world {
             World::Physics { .. } => 8,
             World::Learned(parts) => parts.model.spec().chunk_length,
         };
         let seen = replay(&mut *world.batch(&task, records.len())?, &episodes, chunk_length)?;
-        Ok(seen.into_iter().map(|episode| episode.into_iter().filter_map(main_image).collect()).collect())
+        Ok(seen
+            .into_iter()
+            .map(|episode| episode.into_iter().filter_map(main_image).collect())
+            .collect())
     };
     let predicted = learned.map_or_else(|| Ok(vec![Vec::new(); records.len()]), play)?;
     let shown = predicted.into_iter().zip(play(physics)?).zip(records);
-    Ok(shown.map(|((predicted, physics), record)| Showcase { record: record.clone(), predicted, physics }).collect())
+    Ok(shown
+        .map(|((predicted, physics), record)| Showcase {
+            record: record.clone(),
+            predicted,
+            physics,
+        })
+        .collect())
 }
 
 /// Takes the third-person image of an observation, or else its only one.
