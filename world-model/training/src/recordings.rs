@@ -144,6 +144,20 @@ impl Recordings {
         Tensor::from_data(TensorData::new(values, [sources.len(), 3, count, height, width]), device)
     }
 
+    /// Sums how much the pixels of a crop differ between a window's first frame and its middle and last ones.
+    pub fn motion(&self, episode: &Episode, window: Window, crop: Crop) -> u64 {
+        let frames = self.frames(episode);
+        let first = &frames[window.start];
+        let rows = crop.top..crop.top + crop.height;
+        let difference = |frame: &RgbImage, y: usize| -> u64 {
+            let start = 3 * (y * frame.width() as usize + crop.left);
+            let both = first.as_raw()[start..].iter().zip(&frame.as_raw()[start..]).take(3 * crop.width);
+            both.map(|(first, later)| u64::from(first.abs_diff(*later))).sum()
+        };
+        let later = [window.actions / 2, window.actions].map(|offset| &frames[window.frame(offset)]);
+        later.iter().map(|frame| rows.clone().map(|y| difference(frame, y)).sum::<u64>()).sum()
+    }
+
     /// Returns the crop that is the whole frame.
     pub fn whole(&self) -> Crop {
         let [height, width] = self.size();

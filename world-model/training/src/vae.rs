@@ -45,6 +45,8 @@ pub struct VaeTrainingConfig {
     pub batch_size: usize,
     /// Height and width of the square part of the frames that a step sees, in pixels.
     pub crop_px: usize,
+    /// Squares that are drawn for each one that is taken: the one in which most moves.
+    pub crop_candidates: usize,
     /// Share of steps that see whole frames; they cost as much more as the frames are larger.
     pub whole_frame_share: f32,
     /// Weight of the mean absolute error.
@@ -68,6 +70,7 @@ impl Default for VaeTrainingConfig {
             chunk: 8,
             batch_size: 4,
             crop_px: 32,
+            crop_candidates: 4,
             whole_frame_share: 0.1,
             l1_weight: 1.0,
             mse_weight: 4.0,
@@ -124,11 +127,14 @@ impl VaeObjective {
         let sources: Vec<(&Episode, Window, Crop)> = (0..self.config.batch_size)
             .map(|_| {
                 let window = self.windows[random.index(self.windows.len())];
-                let crop = match whole {
-                    true => self.recordings.whole(),
-                    false => self.recordings.random_crop(self.config.crop_px, grid, &mut random),
-                };
-                (&self.recordings.training[window.episode], window, crop)
+                let episode = &self.recordings.training[window.episode];
+                if whole {
+                    return (episode, window, self.recordings.whole());
+                }
+                let candidates = (0..self.config.crop_candidates.max(1))
+                    .map(|_| self.recordings.random_crop(self.config.crop_px, grid, &mut random));
+                let liveliest = candidates.max_by_key(|crop| self.recordings.motion(episode, window, *crop));
+                (episode, window, liveliest.unwrap_or_else(|| self.recordings.whole()))
             })
             .collect();
         self.recordings.clips(&sources, self.config.chunk + 1, device)
