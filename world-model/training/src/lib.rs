@@ -27,6 +27,8 @@ mod validation;
 pub mod world;
 
 #[cfg(test)]
+mod objective_tests;
+#[cfg(test)]
 mod tests;
 
 pub use config::{OptimizerConfig, TrainerConfig, read_config};

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
-use worldloop_world_model::vae::{LatentStats, Posterior, WanVae, WanVaeConfig};
+use worldloop_world_model::vae::{Posterior, WanVae, WanVaeConfig};
 use worldloop_world_model_data::{Episode, Window};
 
 use crate::config::{TrainerConfig, require};
@@ -252,7 +252,6 @@ pub fn load_vae(path: &Path, device: &Device) -> Result<(WanVaeConfig, WanVae), 
     }
     let mut network = config.init(device).no_grad();
     worldloop_world_model::checkpoint::load_into(&mut network, &source, &KeyMap::identity())?;
-    network.stats = LatentStats::new(&config);
     Ok((config, network))
 }
 

@@ -17,13 +17,13 @@ use crate::vae::device_of;
 use crate::world::idle_actions;
 
 /// Windows that an evaluation predicts.
-const WINDOWS: usize = 32;
+const WINDOWS: usize = 16;
 
 /// Chunks of a long prediction.
 const CHUNKS: usize = 4;
 
 /// Long predictions per evaluation.
-const LONG_WINDOWS: usize = 16;
+const LONG_WINDOWS: usize = 8;
 
 /// Predictions whose pictures are drawn.
 const PICTURED: usize = 3;

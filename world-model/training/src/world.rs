@@ -16,7 +16,7 @@ use worldloop_world_model::dit::{
     ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
 };
 use worldloop_world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
-use worldloop_world_model::vae::{LatentStats, WanVae};
+use worldloop_world_model::vae::WanVae;
 use worldloop_world_model::{ActionDimension, WorldModelSpec};
 use worldloop_world_model_data::{action_statistics, hold_still};
 
@@ -277,7 +277,6 @@ pub fn load_world(path: &Path, device: &Device) -> Result<Predict, TrainingError
     }
     let mut networks = config.init(device);
     load_into(&mut networks, &source, &KeyMap::identity())?;
-    networks.vae.stats = LatentStats::new(&config.vae);
     match Predict::new(config, networks, None, None, device) {
         Ok(model) => Ok(model),
         Err(error) => {

@@ -1,0 +1,233 @@
+//! Every objective on a world of a few pixels: a square that its actions move sideways.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use image::{Rgb, RgbImage};
+use worldloop_world_model::checkpoint::CheckpointSource;
+use worldloop_world_model::dit::DitConfig;
+use worldloop_world_model::judge::{FrameJudge, Judge, JudgeRequest};
+use worldloop_world_model::vae::WanVaeConfig;
+use worldloop_world_model::{Frame, PredictionRequest, WorldModel};
+use worldloop_world_model_data::{
+    ActionInfo, CameraInfo, DatasetInfo, Episode, EpisodeInfo, EpisodeWriter, FORMAT_VERSION,
+};
+
+use super::judge::{JudgeObjective, JudgeTrainingConfig};
+use super::vae::{VaeObjective, VaeTrainingConfig, load_vae};
+use super::world::{WorldObjective, WorldTrainingConfig, load_world};
+use super::*;
+
+const SIZE: u32 = 16;
+const STEPS: usize = 12;
+
+fn record(folder: &Path) {
+    let action = |name: usize| ActionInfo { name: format!("a{name}"), unit: "1".into(), low: -1.0, high: 1.0, scale: 1.0 };
+    let info = DatasetInfo {
+        version: FORMAT_VERSION,
+        cameras: vec![CameraInfo { name: "third_person".into(), width: SIZE, height: SIZE }],
+        actions: (0..7).map(action).collect(),
+        action_frame: "gripper".into(),
+        frame_rate_hz: 5.0,
+    };
+    let mut writer = EpisodeWriter::open(folder, info).expect("a writable folder");
+    for seed in 0..6 {
+        writer.write(seed, &episode(seed as u64)).expect("written");
+    }
+}
+
+/// The square is at the right edge in the last frames, which counts as success.
+fn episode(seed: u64) -> Episode {
+    let mut random = StepRandom::new(seed, 0, 0);
+    let mut place = 1.0_f32;
+    let (mut frames, mut actions, mut places) = (vec![frame(place)], Vec::new(), vec![place]);
+    for _ in 0..STEPS {
+        let motion = 2.0 * random.uniform();
+        place = (place + motion).min(11.0);
+        let mut action = vec![0.0; 7];
+        action[0] = motion / 2.0;
+        actions.push(action);
+        frames.push(frame(place));
+        places.push(place);
+    }
+    Episode {
+        info: EpisodeInfo {
+            seed,
+            task: "slide".into(),
+            instruction: "slide the square to the right".into(),
+            policy: "expert".into(),
+            env: "slide".into(),
+            success: true,
+        },
+        frames: BTreeMap::from([("third_person".to_string(), frames)]),
+        rewards: vec![0.0; STEPS],
+        actions,
+        successes: places.iter().map(|&place| place > 8.0).collect(),
+        progress: places.iter().map(|&place| place / 11.0).collect(),
+    }
+}
+
+fn frame(place: f32) -> RgbImage {
+    let left = place.round() as u32;
+    RgbImage::from_fn(SIZE, SIZE, |x, y| match (left..left + 4).contains(&x) && (6..10).contains(&y) {
+        true => Rgb([220, 40, 40]),
+        false => Rgb([200, 190, 180]),
+    })
+}
+
+fn trainer(steps: u64) -> TrainerConfig {
+    let optimizer = OptimizerConfig { learning_rate: 3e-3, warmup_steps: 3, ..OptimizerConfig::default() };
+    TrainerConfig { steps, log_every: 2, evaluate_every: 1000, optimizer, ..TrainerConfig::default() }
+}
+
+fn vae_config(data: &Path, steps: u64) -> VaeTrainingConfig {
+    VaeTrainingConfig {
+        trainer: trainer(steps),
+        datasets: vec![data.to_path_buf()],
+        vae: WanVaeConfig::tiny(),
+        batch_size: 2,
+        crop_px: 8,
+        whole_frame_share: 0.5,
+        ..VaeTrainingConfig::default()
+    }
+}
+
+fn world_config(data: &Path, vae: PathBuf, steps: u64) -> WorldTrainingConfig {
+    WorldTrainingConfig {
+        trainer: trainer(steps),
+        datasets: vec![data.to_path_buf()],
+        vae,
+        dit: DitConfig { in_channels: 8, out_channels: 8, ..DitConfig::tiny() },
+        batch_size: 2,
+        ..WorldTrainingConfig::default()
+    }
+}
+
+/// Trains in a folder; with `stop` in two sittings.
+fn train<O: Objective>(make: impl Fn() -> O, steps: u64, folder: &Path, stop: Option<u64>) -> TrainingSummary {
+    if let Some(stop) = stop {
+        let run = RunFolder::create(folder, &trainer(steps)).expect("a folder");
+        let mut first = Trainer::new(make(), trainer(steps), run, false, &Device::flex()).expect("a trainer");
+        let halt = |now: &TrainingProgress<'_>| if now.step == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        first.run(halt).expect("training works");
+    }
+    let run = match stop {
+        None => RunFolder::create(folder, &trainer(steps)),
+        Some(_) => RunFolder::open(folder),
+    };
+    let run = run.expect("a folder");
+    let mut trainer = Trainer::new(make(), trainer(steps), run, stop.is_some(), &Device::flex()).expect("a trainer");
+    trainer.run(|_| ControlFlow::Continue(())).expect("training works")
+}
+
+fn first_and_last_loss(folder: &Path) -> (f64, f64) {
+    let metrics = RunFolder::open(folder).expect("a run").read_metrics().expect("metrics");
+    let losses: Vec<f64> = metrics.iter().filter_map(|line| line.get("loss")?.as_f64()).collect();
+    (losses[0], losses[losses.len() - 1])
+}
+
+/// Records, and trains a VAE for a few steps; returns the folder that holds both.
+fn prepared() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    record(&data);
+    let config = vae_config(&data, 30);
+    train(|| VaeObjective::new(config.clone()).expect("recordings"), 30, &folder.path().join("vae"), None);
+    folder
+}
+
+#[test]
+fn the_vae_learns_and_its_latents_are_normalised() {
+    let folder = prepared();
+    let (first, last) = first_and_last_loss(&folder.path().join("vae"));
+    assert!(last < 0.8 * first, "{first} {last}");
+    let (config, _) = load_vae(&folder.path().join("vae/vae.safetensors"), &Device::flex()).expect("readable");
+    assert!(config.latents_std.iter().all(|&std| std > 0.0 && std != 1.0), "{:?}", config.latents_std);
+}
+
+#[test]
+fn resumed_vae_equals_uninterrupted_vae() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    record(&data);
+    let config = vae_config(&data, 8);
+    let make = || VaeObjective::new(config.clone()).expect("recordings");
+    train(make, 8, &folder.path().join("whole"), None);
+    train(make, 8, &folder.path().join("parts"), Some(3));
+    let read = |run: &str| std::fs::read(folder.path().join(run).join("state.safetensors")).expect("a state");
+    assert!(read("whole") == read("parts"), "the weights differ");
+}
+
+#[test]
+fn resumed_world_equals_uninterrupted_world() {
+    let folder = prepared();
+    let config = world_config(&folder.path().join("data"), folder.path().join("vae/vae.safetensors"), 6);
+    let make = || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings");
+    train(make, 6, &folder.path().join("whole"), None);
+    train(make, 6, &folder.path().join("parts"), Some(4));
+    let read = |run: &str| std::fs::read(folder.path().join(run).join("state.safetensors")).expect("a state");
+    assert!(read("whole") == read("parts"), "the weights differ");
+}
+
+#[test]
+fn the_world_learns_is_measured_and_predicts_from_its_checkpoint() {
+    let folder = prepared();
+    let config = world_config(&folder.path().join("data"), folder.path().join("vae/vae.safetensors"), 40);
+    let run = folder.path().join("world");
+    let summary = train(|| WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"), 40, &run, None);
+    let (first, last) = first_and_last_loss(&run);
+    assert!(last < 0.9 * first, "{first} {last}");
+    for name in ["psnr_chunk1_db", "gain_moving_db", "zeroed_error_ratio", "shuffled_error_ratio", "flipped_error_ratio"] {
+        assert!(summary.evaluation.metrics.get(name).is_some_and(|value| value.is_finite()), "{name}");
+    }
+    assert!(run.join("validation-000040.png").exists());
+
+    let model = load_world(&run.join("world.safetensors"), &Device::flex()).expect("readable");
+    assert_eq!((model.spec().chunk_length, model.spec().action[0].name.as_str()), (8, "a0"));
+    let first = Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(3.0).as_raw()).expect("the size fits");
+    let state = model.start(vec![vec![first]], 1).expect("the context fits");
+    let actions = vec![vec![0.5; 7]; 3];
+    let predicted = model.predict(&[PredictionRequest { state: &state, actions: &actions }]).expect("a prediction");
+    assert_eq!(predicted[0].frames[0].len(), 3);
+}
+
+#[test]
+fn a_model_that_ignores_actions_is_reported() {
+    let folder = prepared();
+    let config = world_config(&folder.path().join("data"), folder.path().join("vae/vae.safetensors"), 1);
+    let make = || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings");
+    let summary = train(make, 1, &folder.path().join("world"), None);
+    assert!(summary.evaluation.warnings.iter().any(|warning| warning.contains("HARDLY REACTS TO ACTIONS")));
+}
+
+#[test]
+fn the_judge_learns_from_recorded_and_predicted_frames() {
+    let folder = prepared();
+    let data = folder.path().join("data");
+    let config = world_config(&data, folder.path().join("vae/vae.safetensors"), 2);
+    let world = folder.path().join("world");
+    train(|| WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"), 2, &world, None);
+    let config = JudgeTrainingConfig {
+        trainer: trainer(60),
+        datasets: vec![data],
+        world: Some(world.join("world.safetensors")),
+        predicted_stretches: 3,
+        predicted_share: 0.1,
+        batch_size: 16,
+        ..JudgeTrainingConfig::default()
+    };
+    let run = folder.path().join("judge");
+    train(|| JudgeObjective::new(config.clone(), &Device::flex()).expect("recordings"), 60, &run, None);
+
+    let source = CheckpointSource::open(run.join("judge.safetensors")).expect("readable");
+    let judge = FrameJudge::load(&source, &Device::flex()).expect("a judge");
+    let frames = [2.0, 11.0].map(|place| {
+        Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(place).as_raw()).expect("the size fits")
+    });
+    let requests = frames.each_ref().map(|frame| JudgeRequest { frame, task: "slide", instruction: "" });
+    let judged = judge.judge(&requests).expect("a known task");
+    assert!(judged[1].success_probability > judged[0].success_probability + 0.2, "{judged:?}");
+    assert!(judged[1].progress > judged[0].progress, "{judged:?}");
+}
