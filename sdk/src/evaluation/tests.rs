@@ -101,11 +101,10 @@ fn the_report_is_one_page_with_every_figure() {
 
     let shown = choose_showcases(&records, 2);
     let showcases = replay_showcases(&shown, &physics(), Some(&learned())).unwrap();
-    assert!(
-        showcases
-            .iter()
-            .all(|show| show.predicted.len() == show.record.steps + 1 && !show.physics.is_empty())
-    );
+    for show in &showcases {
+        assert_eq!(show.predicted_images().len(), show.record.steps + 1);
+        assert!(!show.physics_images().is_empty());
+    }
     let report = Report {
         summary: Summary::new(("reach", 11, 3), table, Some(measured)),
         showcases,

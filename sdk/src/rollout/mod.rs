@@ -17,7 +17,7 @@ mod tests;
 
 pub use error::RolloutError;
 pub use recorder::Recorder;
-pub use replay::replay;
+pub use replay::{Replayed, replay};
 pub use request::{EpisodeRequest, PlayedEpisode};
 pub use runner::{PolicyFactory, RolloutEvent, RolloutRunner};
 #[cfg(all(feature = "learned", feature = "physics"))]

@@ -1,12 +1,31 @@
 //! Recorded actions played again.
 
 use worldloop_envs::vector::{EnvBatch, EpisodeStart};
-use worldloop_envs::{ActionChunk, EnvError, Observation, ResetOptions};
+use worldloop_envs::{ActionChunk, EnvError, Observation, ResetOptions, Step};
 
-/// Plays fixed actions from given seeds and returns, per episode, the first observation and one per action.
+/// What came of fixed actions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replayed {
+    /// What was seen before the first action.
+    pub first_observation: Observation,
+    /// One answer per action; fewer where the episode ended early.
+    pub steps: Vec<Step>,
+}
+
+impl Replayed {
+    /// Returns all observations, the first one included.
+    pub fn observations(&self) -> impl Iterator<Item = &Observation> {
+        std::iter::once(&self.first_observation).chain(self.steps.iter().map(|step| &step.observation))
+    }
+
+    fn is_over(&self, actions: &ActionChunk) -> bool {
+        self.steps.len() >= actions.len() || self.steps.last().is_some_and(Step::is_last)
+    }
+}
+
+/// Plays fixed actions from given seeds.
 ///
-/// An episode ends early where its env says so, so there may be fewer observations than actions. `chunk_length` actions
-/// are handed over at a time.
+/// `chunk_length` actions are handed over at a time; with that of the world model, each costs one model call.
 ///
 /// # Errors
 /// Those of the batch; [`EnvError::BatchSize`] if there are more episodes than envs.
@@ -14,14 +33,15 @@ pub fn replay(
     batch: &mut dyn EnvBatch,
     episodes: &[(u64, ActionChunk)],
     chunk_length: usize,
-) -> Result<Vec<Vec<Observation>>, EnvError> {
+) -> Result<Vec<Replayed>, EnvError> {
     let num_envs = batch.num_envs();
+    let count = |what, found| EnvError::BatchSize {
+        what,
+        expected: num_envs,
+        found,
+    };
     if episodes.len() > num_envs {
-        return Err(EnvError::BatchSize {
-            what: "episodes to replay",
-            expected: num_envs,
-            found: episodes.len(),
-        });
+        return Err(count("episodes to replay", episodes.len()));
     }
     let start = |seed: u64| EpisodeStart {
         seed: Some(seed),
@@ -30,27 +50,34 @@ pub fn replay(
     let starts: Vec<_> = (0..num_envs)
         .map(|index| episodes.get(index).map(|(seed, _)| start(*seed)))
         .collect();
-    let firsts = batch.reset(&starts)?;
-    let mut seen: Vec<Vec<Observation>> = firsts
-        .into_iter()
-        .take(episodes.len())
-        .map(|first| first.into_iter().map(|(seen, _)| seen).collect())
+    let firsts = batch.reset(&starts)?.into_iter().flatten();
+    let mut replayed: Vec<Replayed> = firsts
+        .map(|(first_observation, _)| Replayed {
+            first_observation,
+            steps: Vec::new(),
+        })
         .collect();
-    let mut over: Vec<bool> = episodes.iter().map(|(_, actions)| actions.is_empty()).collect();
-    while over.contains(&false) {
-        let next = |index: usize| {
-            let Some((_, actions)) = episodes.get(index).filter(|_| !over[index]) else {
-                return ActionChunk::default();
-            };
-            let rest = actions.0.iter().skip(seen[index].len().saturating_sub(1));
-            rest.take(chunk_length.max(1)).cloned().collect()
+    if replayed.len() != episodes.len() {
+        return Err(count("first observations", replayed.len()));
+    }
+    loop {
+        let next = |index: usize| match (episodes.get(index), replayed.get(index)) {
+            (Some((_, actions)), Some(played)) if !played.is_over(actions) => {
+                let rest = actions.0.iter().skip(played.steps.len());
+                rest.take(chunk_length.max(1)).cloned().collect()
+            }
+            _ => ActionChunk::default(),
         };
         let chunks: Vec<ActionChunk> = (0..num_envs).map(next).collect();
-        for (index, steps) in batch.step_chunk(&chunks)?.into_iter().enumerate().take(episodes.len()) {
-            let ended = steps.is_empty() || steps.last().is_some_and(worldloop_envs::Step::is_last);
-            seen[index].extend(steps.into_iter().map(|step| step.observation));
-            over[index] |= ended || seen[index].len() > episodes[index].1.len();
+        if chunks.iter().all(ActionChunk::is_empty) {
+            return Ok(replayed);
+        }
+        let answers = batch.step_chunk(&chunks)?;
+        if answers.iter().all(Vec::is_empty) {
+            return Err(count("episodes that advanced", 0));
+        }
+        for (played, steps) in replayed.iter_mut().zip(answers) {
+            played.steps.extend(steps);
         }
     }
-    Ok(seen)
 }

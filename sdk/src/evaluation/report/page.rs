@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use image::RgbImage;
 
 use super::super::comparison::WorldComparison;
 use super::super::error::EvaluationError;
 use super::super::fidelity::Fidelity;
+use super::super::journal::EpisodeRecord;
 use super::super::success::SuccessRate;
 use super::animation::side_by_side_gif;
 use super::chart::{fidelity_lines, success_scatter};
@@ -55,10 +57,11 @@ impl Report {
         let mut files = Vec::new();
         let mut shows = String::new();
         for (index, showcase) in self.showcases.iter().enumerate() {
-            let gif = side_by_side_gif(&showcase.predicted, &showcase.physics, self.frame_rate_hz, ZOOM)?;
+            let (predicted, physics) = (showcase.predicted_images(), showcase.physics_images());
+            let gif = side_by_side_gif(&predicted, &physics, self.frame_rate_hz, ZOOM)?;
             let path = animations.join(animation_name(index, showcase));
             fs::write(&path, &gif.bytes).map_err(|source| write_error(&path, source))?;
-            shows += &show(showcase, &gif.bytes)?;
+            shows += &show(&showcase.record, &gif.bytes, [("predicted", &predicted), ("physics", &physics)])?;
             files.push(path);
         }
         let path = folder.join(REPORT_FILE);
@@ -90,7 +93,7 @@ impl Report {
                 &mut body,
                 format_args!(
                     "<h2>Episodes</h2><p>{}</p><div class=\"shows\">{shows}</div>",
-                    if self.showcases.iter().any(|show| !show.predicted.is_empty()) {
+                    if self.showcases.iter().any(|show| show.predicted.is_some()) {
                         "Left and above: what the world model predicted. Right and below: the physics world, from the same \
                      initial state with the same actions."
                     } else {
@@ -271,8 +274,11 @@ fn animation_name(index: usize, showcase: &Showcase) -> String {
     format!("{:02}-{outcome}-{policy}-seed{}.gif", index + 1, record.seed)
 }
 
-fn show(showcase: &Showcase, gif: &[u8]) -> Result<String, EvaluationError> {
-    let record = &showcase.record;
+fn show(
+    record: &EpisodeRecord,
+    gif: &[u8],
+    strips: [(&str, &[RgbImage]); 2],
+) -> Result<String, EvaluationError> {
     let (class, outcome) = if record.success {
         ("good", "success")
     } else {
@@ -288,7 +294,7 @@ fn show(showcase: &Showcase, gif: &[u8]) -> Result<String, EvaluationError> {
         escape(&record.instruction),
         STANDARD.encode(gif)
     );
-    for (name, frames) in [("predicted", &showcase.predicted), ("physics", &showcase.physics)] {
+    for (name, frames) in strips {
         if !frames.is_empty() {
             let strip = STANDARD.encode(film_strip(frames, STRIP_FRAMES)?);
             add(

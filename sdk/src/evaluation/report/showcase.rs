@@ -1,20 +1,33 @@
 //! Episodes that are shown: played again in both worlds from the same state with the same actions.
 
 use image::RgbImage;
+use worldloop_envs::physics::THIRD_PERSON;
 use worldloop_envs::{EnvError, Observation};
 
 use super::super::journal::EpisodeRecord;
-use crate::rollout::{World, replay};
+use crate::rollout::{Replayed, World, replay};
 
-/// An episode to show, with its frames in each world.
+/// An episode to show, with what came of its actions in each world.
 #[derive(Debug, Clone)]
 pub struct Showcase {
     /// The episode; its actions were played in both worlds.
     pub record: EpisodeRecord,
-    /// What the world model predicted; empty where there is none.
-    pub predicted: Vec<RgbImage>,
-    /// What the simulator showed; it ends where the simulator's episode ended.
-    pub physics: Vec<RgbImage>,
+    /// In the learned world, if there is one.
+    pub predicted: Option<Replayed>,
+    /// In the simulator; it ends where the simulator's episode ended.
+    pub physics: Replayed,
+}
+
+impl Showcase {
+    /// Returns the predicted images; empty where there is no learned world.
+    pub fn predicted_images(&self) -> Vec<RgbImage> {
+        self.predicted.as_ref().map_or_else(Vec::new, main_images)
+    }
+
+    /// Returns the simulator's images.
+    pub fn physics_images(&self) -> Vec<RgbImage> {
+        main_images(&self.physics)
+    }
 }
 
 /// Chooses up to `count` successes and as many failures, from as many policies as possible.
@@ -60,34 +73,32 @@ pub fn replay_showcases(
     let Some(task) = records.first().map(|record| record.task.clone()) else {
         return Ok(Vec::new());
     };
-    let episodes: Vec<_> = records
-        .iter()
-        .map(|record| (record.seed, record.actions.clone()))
-        .collect();
-    let play = |world: &World| -> Result<Vec<Vec<RgbImage>>, EnvError> {
+    let episodes: Vec<_> = records.iter().map(|each| (each.seed, each.actions.clone())).collect();
+    let play = |world: &World| {
         let chunk_length = match world {
             World::Physics { .. } => 8,
             World::Learned(parts) => parts.model.spec().chunk_length,
         };
-        let seen = replay(&mut *world.batch(&task, records.len())?, &episodes, chunk_length)?;
-        Ok(seen
-            .into_iter()
-            .map(|episode| episode.into_iter().filter_map(main_image).collect())
-            .collect())
+        replay(&mut *world.batch(&task, records.len())?, &episodes, chunk_length)
     };
-    let predicted = learned.map_or_else(|| Ok(vec![Vec::new(); records.len()]), play)?;
-    let shown = predicted.into_iter().zip(play(physics)?).zip(records);
-    Ok(shown
-        .map(|((predicted, physics), record)| Showcase {
-            record: record.clone(),
-            predicted,
-            physics,
-        })
-        .collect())
+    let predicted = match learned {
+        Some(world) => play(world)?.into_iter().map(Some).collect(),
+        None => vec![None; records.len()],
+    };
+    let played = predicted.into_iter().zip(play(physics)?).zip(records);
+    let showcase = |((predicted, physics), record): (_, &EpisodeRecord)| Showcase {
+        record: record.clone(),
+        predicted,
+        physics,
+    };
+    Ok(played.map(showcase).collect())
 }
 
-/// Takes the third-person image of an observation, or else its only one.
-fn main_image(mut observation: Observation) -> Option<RgbImage> {
-    let main = observation.images.remove(worldloop_envs::physics::THIRD_PERSON);
-    main.or_else(|| observation.images.into_values().next())
+/// Takes the third-person images, or else those of the only camera.
+fn main_images(replayed: &Replayed) -> Vec<RgbImage> {
+    let main = |observation: &Observation| {
+        let images = &observation.images;
+        images.get(THIRD_PERSON).or_else(|| images.values().next()).cloned()
+    };
+    replayed.observations().filter_map(main).collect()
 }
