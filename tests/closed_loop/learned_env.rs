@@ -38,7 +38,7 @@ fn episodes_start_where_the_physics_world_starts() {
         let (real, _) = physics(task).reset(Some(21), &options).unwrap();
         let mut env = network_env();
         let (learned, _) = env.reset(Some(21), &options).unwrap();
-        assert_eq!(learned.images, real.images);
+        assert!(learned.images == real.images, "{}", task.name());
         assert_eq!(learned.instruction, real.instruction);
         assert!(learned.proprioception.is_empty() && learned.privileged.is_empty());
         assert_eq!(env.spec().task, task.name());
@@ -77,7 +77,7 @@ fn whole_chunks_are_the_predictions_of_the_model() {
         .iter()
         .map(|step| step.observation.images[camera].clone())
         .collect();
-    assert_eq!(found, expected);
+    assert!(found == expected, "the env shows other frames than the model predicts");
 }
 
 #[test]
@@ -95,9 +95,8 @@ fn every_pattern_of_calls_reaches_the_same_chunk_boundary() {
             assert_eq!(env.step_chunk(&ActionChunk(chunk.to_vec())).unwrap().len(), chunk.len());
         }
         let found = env.step_chunk(&ActionChunk(second.to_vec())).unwrap();
-        assert_eq!(
-            pictures(&found),
-            pictures(&expected),
+        assert!(
+            pictures(&found) == pictures(&expected),
             "first chunk in calls of {length}"
         );
     }
@@ -115,8 +114,11 @@ fn a_fork_leaves_the_original_alone() {
     env.restore(&snapshot).unwrap();
     let mut fork = env.fork().unwrap();
     let other = fork.step_chunk(&ActionChunk(random_actions(&space, 3, CHUNK))).unwrap();
-    assert_ne!(pictures(&other), pictures(&expected));
-    assert_eq!(env.step_chunk(&chunk).unwrap(), expected);
+    assert!(pictures(&other) != pictures(&expected), "the actions have no effect");
+    assert!(
+        env.step_chunk(&chunk).unwrap() == expected,
+        "the fork changed the original"
+    );
 }
 
 #[test]
@@ -147,5 +149,6 @@ fn bad_actions_are_named_and_change_nothing() {
     let found = env.step_chunk(&ActionChunk(actions.clone())).unwrap();
     let mut untouched = network_env();
     untouched.reset(Some(4), &ResetOptions::default()).unwrap();
-    assert_eq!(found, untouched.step_chunk(&ActionChunk(actions)).unwrap());
+    let expected = untouched.step_chunk(&ActionChunk(actions)).unwrap();
+    assert!(found == expected, "a refused action left a trace");
 }

@@ -1,6 +1,6 @@
 //! The worlds that the tests play in.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 use worldloop::envs::learned::{LearnedConfig, LearnedEnv, LearnedTask, LearnedWorld, ScriptedWorldModel};
@@ -32,13 +32,16 @@ pub(crate) fn scripted() -> LearnedWorld {
     model.world(ScriptedWorldModel::config()).expect("the settings fit")
 }
 
+/// The weights are drawn once: the tests of one process share the device's random numbers.
+static NETWORK: OnceLock<Arc<Predict>> = OnceLock::new();
+
 /// A learned world of the real architecture, with random weights and the actions of the physics world.
 ///
 /// Episodes start from the physics world.
 pub(crate) fn network() -> LearnedWorld {
     let mut simulator = physics(PhysicsTask::Reach);
     let space = simulator.spec().action_space.clone();
-    let model = Arc::new(network_model(&space));
+    let model = Arc::clone(NETWORK.get_or_init(|| Arc::new(network_model(&space))));
     let task = |task: PhysicsTask| LearnedTask {
         name: task.name().to_owned(),
         max_episode_steps: task.max_episode_steps(),

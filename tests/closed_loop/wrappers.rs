@@ -89,7 +89,7 @@ fn a_recorded_episode_is_what_was_played() {
             .unwrap();
         let (first, steps) = play(&mut env, 8, 20, 4);
         let episode = recorded.lock().unwrap().pop().unwrap();
-        assert_eq!(episode.first_observation, first);
+        assert!(episode.first_observation == first, "the first observation differs");
         assert_eq!(
             episode
                 .steps
