@@ -2,7 +2,7 @@
 //!
 //! [`CheckpointSource`] opens a checkpoint, a [`KeyMap`] translates its key names into module paths, and [`load_into`]
 //! fills a module or says what does not fit. [`CheckpointWriter`] writes safetensors. Nothing in a file is executed,
-//! and no allocation exceeds the file.
+//! and a tensor is read only after its shape was found to be the one that the module needs.
 
 mod blob;
 mod dtype;

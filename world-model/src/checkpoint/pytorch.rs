@@ -21,44 +21,51 @@ pub(super) fn parse(path: &Path, location: &str) -> Result<Contents, CheckpointE
         source,
     };
 
+    // The tensor reader leaves out what is not a tensor without a word; a first pass over the pickle names it.
+    let root = PytorchReader::read_pickle_data(path, None).map_err(failed)?;
+    let mut entries = Vec::new();
+    visit(&root, "", &mut |key, value| {
+        entries.push((key.to_string(), class_of(value)))
+    });
+    let forbidden = |(_, class): &&(String, Option<String>)| class.as_ref().is_some_and(|class| !is_harmless(class));
+    if let Some((key, Some(class))) = entries.iter().find(forbidden) {
+        return Err(CheckpointError::ForbiddenObject {
+            location: location.to_string(),
+            key: key.clone(),
+            class: class.clone(),
+        });
+    }
+
     let reader = PytorchReader::new(path).map_err(failed)?;
     let tensors: BTreeMap<String, StoredTensor> = reader
         .into_tensors()
         .into_iter()
         .map(|(key, tensor)| {
             let shape = tensor.shape().to_vec();
-            (
-                key,
-                StoredTensor {
-                    dtype: tensor.dtype().into(),
-                    shape,
-                    origin: Origin::Pytorch(tensor),
-                },
-            )
+            let dtype = tensor.dtype().into();
+            let origin = Origin::Pytorch(tensor);
+            (key, StoredTensor { dtype, shape, origin })
         })
         .collect();
-
-    // The reader leaves out what is not a tensor without a word; a second pass over the pickle names it.
-    let root = PytorchReader::read_pickle_data(path, None).map_err(failed)?;
-    let mut others = Vec::new();
-    visit(&root, "", &mut |key, value| {
-        if tensors.contains_key(key) {
-            return Ok(());
-        }
-        if let PickleValue::Unsupported(class) = value
-            && !is_harmless(class)
-        {
-            return Err(CheckpointError::ForbiddenObject {
-                location: location.to_string(),
-                key: key.to_string(),
-                class: class.clone(),
-            });
-        }
-        others.push(key.to_string());
-        Ok(())
-    })?;
+    let mut others: Vec<String> = entries.into_iter().map(|(key, _)| key).collect();
+    others.retain(|key| !tensors.contains_key(key));
     others.sort();
     Ok((tensors, others))
+}
+
+/// Returns the Python type of a value that is more than plain data.
+fn class_of(value: &PickleValue) -> Option<String> {
+    match value {
+        PickleValue::Unsupported(class) => Some(class.clone()),
+        PickleValue::None
+        | PickleValue::Bool(_)
+        | PickleValue::Int(_)
+        | PickleValue::Float(_)
+        | PickleValue::String(_)
+        | PickleValue::List(_)
+        | PickleValue::Dict(_)
+        | PickleValue::Bytes(_) => None,
+    }
 }
 
 fn is_harmless(class: &str) -> bool {
@@ -70,11 +77,7 @@ fn is_harmless(class: &str) -> bool {
 }
 
 /// Calls `leaf` for every value that is not a container, with its dotted path.
-fn visit(
-    value: &PickleValue,
-    path: &str,
-    leaf: &mut impl FnMut(&str, &PickleValue) -> Result<(), CheckpointError>,
-) -> Result<(), CheckpointError> {
+fn visit(value: &PickleValue, path: &str, leaf: &mut impl FnMut(&str, &PickleValue)) {
     let join = |name: &str| {
         if path.is_empty() {
             name.to_string()
@@ -87,12 +90,12 @@ fn visit(
             let sorted: BTreeMap<_, _> = entries.iter().collect();
             sorted
                 .into_iter()
-                .try_for_each(|(name, entry)| visit(entry, &join(name), leaf))
+                .for_each(|(name, entry)| visit(entry, &join(name), leaf));
         }
-        PickleValue::List(entries) => entries
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, entry)| visit(entry, &join(&index.to_string()), leaf)),
+        PickleValue::List(entries) => {
+            let numbered = entries.iter().enumerate();
+            numbered.for_each(|(index, entry)| visit(entry, &join(&index.to_string()), leaf));
+        }
         PickleValue::None
         | PickleValue::Bool(_)
         | PickleValue::Int(_)

@@ -62,15 +62,15 @@ impl fmt::Display for LoadReport {
         if self.is_complete() {
             return Ok(());
         }
-        if self.loaded.is_empty() {
-            write!(
-                f,
-                "; no key fits: this is a checkpoint of another architecture, or of another naming scheme"
-            )
-        } else if self.mismatched.len() > self.loaded.len() {
+        if self.mismatched.len() > self.loaded.len() {
             write!(
                 f,
                 "; the sizes differ throughout: load it with the config that belongs to this checkpoint"
+            )
+        } else if self.loaded.is_empty() {
+            write!(
+                f,
+                "; no key fits: this is a checkpoint of another architecture, or of another naming scheme"
             )
         } else {
             write!(f, "; compare the model's config with the checkpoint's")

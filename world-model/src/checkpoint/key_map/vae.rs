@@ -6,12 +6,12 @@
 use super::KeyMap;
 use crate::checkpoint::CheckpointSource;
 
-/// The original name → the module's.
+/// The original name → the module's. The number before `residual` keeps its rules away from `encoder.conv1`.
 const ORIGINAL: [(&str, &str); 10] = [
-    ("residual.0", "norm1"),
-    ("residual.2", "conv1"),
-    ("residual.3", "norm2"),
-    ("residual.6", "conv2"),
+    ("#.residual.0", "#.norm1"),
+    ("#.residual.2", "#.conv1"),
+    ("#.residual.3", "#.norm2"),
+    ("#.residual.6", "#.conv2"),
     ("resample.1", "resample"),
     ("head.0", "head.norm"),
     ("head.2", "head.conv"),
