@@ -78,7 +78,10 @@ impl CausalConv3d {
         cache.visit(|slot| {
             let (joined, zero_frames, kept) = self.join(slot.frames.as_ref(), frames);
             let (weight, bias) = (self.weight.val(), self.bias.val());
-            (norm_silu_convolve(joined, norm.factors(), weight, bias, self.geometry(zero_frames)), Some(kept))
+            (
+                norm_silu_convolve(joined, norm.factors(), weight, bias, self.geometry(zero_frames)),
+                Some(kept),
+            )
         })
     }
 

@@ -47,7 +47,9 @@ fn normalize(frames: Tensor<5>, gamma: Tensor<1>) -> Tensor<5> {
     let channels = gamma.dims()[0];
     assert_shape!(frames, [_, _, _, _, channels]);
     let length = frames.clone().square().sum_dim(4).sqrt().clamp_min(MIN_LENGTH);
-    let factor = gamma.reshape([1, 1, 1, 1, channels]).mul_scalar((channels as f64).sqrt());
+    let factor = gamma
+        .reshape([1, 1, 1, 1, channels])
+        .mul_scalar((channels as f64).sqrt());
     frames.div(length).mul(factor)
 }
 

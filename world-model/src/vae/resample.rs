@@ -13,10 +13,18 @@ use super::convolution::{Geometry, convolve};
 use super::feature_cache::{FeatureCache, last_frames, with_history};
 
 /// Halves height and width.
-const HALVE: Geometry = Geometry { stride: [1, 2, 2], padding: [(0, 0), (0, 1), (0, 1)], doubles_size: false };
+const HALVE: Geometry = Geometry {
+    stride: [1, 2, 2],
+    padding: [(0, 0), (0, 1), (0, 1)],
+    doubles_size: false,
+};
 
 /// Doubles height and width.
-const DOUBLE: Geometry = Geometry { stride: [1, 1, 1], padding: [(0, 0), (1, 1), (1, 1)], doubles_size: true };
+const DOUBLE: Geometry = Geometry {
+    stride: [1, 1, 1],
+    padding: [(0, 0), (1, 1), (1, 1)],
+    doubles_size: true,
+};
 
 /// A 3x3 convolution of every frame by itself.
 #[derive(Module, Debug)]

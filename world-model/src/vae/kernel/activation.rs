@@ -43,7 +43,10 @@ pub(super) fn norm_silu_row_gradient(
     scratch.lengths.clear();
     scratch.linear.resize(row.len(), 0.0);
     scratch.slope.resize(row.len(), 0.0);
-    for (pixel, linear) in row.chunks_exact(channels).zip(scratch.linear.chunks_exact_mut(channels)) {
+    for (pixel, linear) in row
+        .chunks_exact(channels)
+        .zip(scratch.linear.chunks_exact_mut(channels))
+    {
         let length = squares(pixel).sqrt();
         scratch.lengths.push(length);
         let scale = root / length.max(MIN_LENGTH as f32);
@@ -62,15 +65,19 @@ pub(super) fn norm_silu_row_gradient(
     for ((pixel, gradient), &length) in pixels.zip(&scratch.lengths) {
         let divisor = length.max(MIN_LENGTH as f32);
         let scale = root / divisor;
-        let mut along = [0.0; LANES];
-        for index in 0..channels {
-            let weighted = gradient[index] * pixel[index];
-            gamma_gradient[index] += weighted * scale;
-            gradient[index] *= gamma[index] * scale;
-            along[index % LANES] += gradient[index] * pixel[index];
+        let mut along = 0.0;
+        for ((gradient, value), (gamma, sum)) in gradient
+            .iter_mut()
+            .zip(pixel)
+            .zip(gamma.iter().zip(gamma_gradient.iter_mut()))
+        {
+            let scaled = *gradient * scale;
+            *sum += scaled * value;
+            *gradient = scaled * gamma;
+            along += *gradient * value;
         }
         if length > divisor * 0.5 {
-            let pull = along.iter().sum::<f32>() / (divisor * divisor);
+            let pull = along / (divisor * divisor);
             for (gradient, value) in gradient.iter_mut().zip(pixel) {
                 *gradient -= value * pull;
             }
@@ -103,7 +110,7 @@ fn exp(value: f32) -> f32 {
     /// The upper part of the natural logarithm of 2: products with small integers are exact.
     const LN2_HIGH: f32 = 0.693_359_375;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    let value = value.max(-87.0).min(88.0);
+    let value = value.clamp(-87.0, 88.0);
     let rounded = value * std::f32::consts::LOG2_E + ROUND;
     let whole = rounded - ROUND;
     let rest = value - whole * LN2_HIGH - whole * LN2_LOW;

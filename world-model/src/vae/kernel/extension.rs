@@ -1,13 +1,13 @@
 //! The kernels as an operation of Burn's CPU backend, with its derivative.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::autodiff::NodeId;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
-use burn::tensor::TensorData;
+use burn::tensor::{Shape, TensorData};
 
 use super::super::convolution::Geometry;
 use super::gradient::{Operands, gradients};
@@ -17,7 +17,7 @@ use super::tile::{PackedWeight, convolve};
 
 /// Convolutions of channels-last video, float32.
 #[backend_extension(Flex, Autodiff)]
-pub(in super::super) trait VideoConvolution: Backend {
+pub(in crate::vae) trait VideoConvolution: Backend {
     /// Convolves.
     fn video_convolution(
         frames: FloatTensor<Self>,
@@ -38,7 +38,9 @@ pub(in super::super) trait VideoConvolution: Backend {
 
 /// Values of a contiguous float32 tensor.
 fn values(tensor: &FloatTensor<Flex>) -> &[f32] {
-    tensor.as_slice::<f32>().expect("operands are contiguous float32 tensors")
+    tensor
+        .as_slice::<f32>()
+        .expect("operands are contiguous float32 tensors")
 }
 
 /// Wraps values as a tensor.
@@ -96,17 +98,34 @@ struct ConvolutionGradient;
 #[derive(Debug)]
 struct NormSiluConvolutionGradient;
 
+/// Hands the gradients that were wanted to their nodes.
+fn register<const N: usize>(grads: &mut Gradients, parts: [(Option<NodeId>, Option<Vec<f32>>, Shape); N]) {
+    for (node, part, shape) in parts {
+        if let Some((node, part)) = node.zip(part) {
+            grads.register::<Flex>(node, tensor(part, shape.to_vec()));
+        }
+    }
+}
+
 impl Backward<Flex, 3> for ConvolutionGradient {
     type State = (NodeId, NodeId, Geometry);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
         let (frames, weight, geometry) = ops.state;
-        let frames = checkpointer.retrieve_node_output::<FloatTensor<Flex>>(frames).to_contiguous();
-        let weight = checkpointer.retrieve_node_output::<FloatTensor<Flex>>(weight).to_contiguous();
-        let [frames_node, weight_node, bias_node] = ops.parents;
+        let frames = checkpointer
+            .retrieve_node_output::<FloatTensor<Flex>>(frames)
+            .to_contiguous();
+        let weight = checkpointer
+            .retrieve_node_output::<FloatTensor<Flex>>(weight)
+            .to_contiguous();
+        let [frames_node, weight_node, bias_node] = ops.parents.map(|node| node.map(|node| node.id));
         let plan = plan(&frames, &weight, &geometry);
-        let operands = Operands { frames: values(&frames), gamma: None, weight: values(&weight) };
+        let operands = Operands {
+            frames: values(&frames),
+            gamma: None,
+            weight: values(&weight),
+        };
         let wanted = [frames_node.is_some(), weight_node.is_some() || bias_node.is_some()];
         let found = gradients(&plan, &operands, values(&gradient), wanted);
         let parts = [
@@ -114,11 +133,7 @@ impl Backward<Flex, 3> for ConvolutionGradient {
             (weight_node, found.weight, weight.shape()),
             (bias_node, found.bias, [plan.channels_out].into()),
         ];
-        for (node, part, shape) in parts {
-            if let Some((node, part)) = node.zip(part) {
-                grads.register::<Flex>(node.id, tensor(part, shape.to_vec()));
-            }
-        }
+        register(grads, parts);
     }
 }
 
@@ -128,14 +143,26 @@ impl Backward<Flex, 4> for NormSiluConvolutionGradient {
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
         let (frames, gamma, weight, geometry) = ops.state;
-        let frames = checkpointer.retrieve_node_output::<FloatTensor<Flex>>(frames).to_contiguous();
-        let gamma = checkpointer.retrieve_node_output::<FloatTensor<Flex>>(gamma).to_contiguous();
-        let weight = checkpointer.retrieve_node_output::<FloatTensor<Flex>>(weight).to_contiguous();
-        let [frames_node, gamma_node, weight_node, bias_node] = ops.parents;
+        let frames = checkpointer
+            .retrieve_node_output::<FloatTensor<Flex>>(frames)
+            .to_contiguous();
+        let gamma = checkpointer
+            .retrieve_node_output::<FloatTensor<Flex>>(gamma)
+            .to_contiguous();
+        let weight = checkpointer
+            .retrieve_node_output::<FloatTensor<Flex>>(weight)
+            .to_contiguous();
+        let [frames_node, gamma_node, weight_node, bias_node] = ops.parents.map(|node| node.map(|node| node.id));
         let plan = plan(&frames, &weight, &geometry);
-        let operands = Operands { frames: values(&frames), gamma: Some(values(&gamma)), weight: values(&weight) };
-        let wanted =
-            [frames_node.is_some() || gamma_node.is_some(), weight_node.is_some() || bias_node.is_some()];
+        let operands = Operands {
+            frames: values(&frames),
+            gamma: Some(values(&gamma)),
+            weight: values(&weight),
+        };
+        let wanted = [
+            frames_node.is_some() || gamma_node.is_some(),
+            weight_node.is_some() || bias_node.is_some(),
+        ];
         let found = gradients(&plan, &operands, values(&gradient), wanted);
         let parts = [
             (frames_node, found.frames, frames.shape()),
@@ -143,11 +170,7 @@ impl Backward<Flex, 4> for NormSiluConvolutionGradient {
             (weight_node, found.weight, weight.shape()),
             (bias_node, found.bias, [plan.channels_out].into()),
         ];
-        for (node, part, shape) in parts {
-            if let Some((node, part)) = node.zip(part) {
-                grads.register::<Flex>(node.id, tensor(part, shape.to_vec()));
-            }
-        }
+        register(grads, parts);
     }
 }
 
@@ -162,13 +185,22 @@ impl<C: CheckpointStrategy> VideoConvolution for Autodiff<Flex, C> {
         match ConvolutionGradient.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let state = (prep.checkpoint(&frames), prep.checkpoint(&weight), geometry);
-                let output =
-                    run(frames.primitive(), None, weight.primitive(), bias.primitive(), &geometry);
+                let output = run(
+                    frames.primitive(),
+                    None,
+                    weight.primitive(),
+                    bias.primitive(),
+                    &geometry,
+                );
                 prep.finish(state, output)
             }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(run(frames.primitive(), None, weight.primitive(), bias.primitive(), &geometry))
-            }
+            OpsKind::UnTracked(prep) => prep.finish(run(
+                frames.primitive(),
+                None,
+                weight.primitive(),
+                bias.primitive(),
+                &geometry,
+            )),
         }
     }
 
@@ -181,12 +213,26 @@ impl<C: CheckpointStrategy> VideoConvolution for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let nodes = [frames.node(), gamma.node(), weight.node(), bias.node()];
         let output = || {
-            run(frames.primitive(), Some(gamma.primitive()), weight.primitive(), bias.primitive(), &geometry)
+            run(
+                frames.primitive(),
+                Some(gamma.primitive()),
+                weight.primitive(),
+                bias.primitive(),
+                &geometry,
+            )
         };
-        match NormSiluConvolutionGradient.prepare::<C>(nodes).compute_bound().stateful() {
+        match NormSiluConvolutionGradient
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(mut prep) => {
-                let state =
-                    (prep.checkpoint(&frames), prep.checkpoint(&gamma), prep.checkpoint(&weight), geometry);
+                let state = (
+                    prep.checkpoint(&frames),
+                    prep.checkpoint(&gamma),
+                    prep.checkpoint(&weight),
+                    geometry,
+                );
                 prep.finish(state, output())
             }
             OpsKind::UnTracked(prep) => prep.finish(output()),

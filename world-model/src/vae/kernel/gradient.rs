@@ -62,18 +62,24 @@ fn sum_repeats(plan: &Plan, gradient: &[f32]) -> Vec<f32> {
     let (channels, repeat) = (plan.channels_in, plan.repeat);
     let line = width * channels;
     let mut sums = vec![0.0; plan.batch * plan.input[0] * plan.input[1] * line];
-    sums.par_chunks_mut(line).enumerate().with_min_len(8).for_each(|(row, sums)| {
-        let block = &gradient[row * repeat * repeat * line..(row + 1) * repeat * repeat * line];
-        for line in block.chunks_exact(repeat * line) {
-            for (sums, repeats) in sums.chunks_exact_mut(channels).zip(line.chunks_exact(repeat * channels)) {
-                for values in repeats.chunks_exact(channels) {
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum += value;
+    sums.par_chunks_mut(line)
+        .enumerate()
+        .with_min_len(8)
+        .for_each(|(row, sums)| {
+            let block = &gradient[row * repeat * repeat * line..(row + 1) * repeat * repeat * line];
+            for line in block.chunks_exact(repeat * line) {
+                for (sums, repeats) in sums
+                    .chunks_exact_mut(channels)
+                    .zip(line.chunks_exact(repeat * channels))
+                {
+                    for values in repeats.chunks_exact(channels) {
+                        for (sum, value) in sums.iter_mut().zip(values) {
+                            *sum += value;
+                        }
                     }
                 }
             }
-        }
-    });
+        });
     sums
 }
 

@@ -30,13 +30,12 @@ impl Plan {
         assert_eq!(channels_in, weight_in, "the weight is of another number of channels");
         let repeat = if geometry.doubles_size { 2 } else { 1 };
         let sizes = [frames, height * repeat, width * repeat];
-        let mut output = [0; 3];
-        for axis in 0..3 {
+        let output = std::array::from_fn(|axis| {
             let (before, after) = geometry.padding[axis];
             let padded = sizes[axis] + before + after;
             assert!(padded >= kernel[axis], "the kernel is larger than the padded input");
-            output[axis] = (padded - kernel[axis]) / geometry.stride[axis] + 1;
-        }
+            (padded - kernel[axis]) / geometry.stride[axis] + 1
+        });
         Self {
             batch,
             input: [frames, height, width],
@@ -54,11 +53,13 @@ impl Plan {
     /// Plans the walk from the output's gradient to that of the (repeated) input.
     pub(super) fn input_gradient(&self) -> Self {
         let [frames, height, width] = self.input;
-        let mut before = [0; 3];
-        for axis in 0..3 {
-            assert!(self.before[axis] < self.kernel[axis], "padding is smaller than the kernel");
-            before[axis] = self.kernel[axis] - 1 - self.before[axis];
-        }
+        let before = std::array::from_fn(|axis| {
+            assert!(
+                self.before[axis] < self.kernel[axis],
+                "padding is smaller than the kernel"
+            );
+            self.kernel[axis] - 1 - self.before[axis]
+        });
         Self {
             batch: self.batch,
             input: self.output,
@@ -104,6 +105,9 @@ impl Plan {
         const MIN_TILES: usize = 16;
         let rows = self.batch * self.output[0] * self.output[1];
         let most = (PIXELS / self.output[2].max(1)).min(rows / MIN_TILES).max(1);
-        (1..=most.min(self.output[1])).rev().find(|count| self.output[1].is_multiple_of(*count)).unwrap_or(1)
+        (1..=most.min(self.output[1]))
+            .rev()
+            .find(|count| self.output[1].is_multiple_of(*count))
+            .unwrap_or(1)
     }
 }

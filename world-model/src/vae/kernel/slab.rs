@@ -18,14 +18,17 @@ pub(super) fn padded_frames<'a>(plan: &Plan, input: &'a [f32], gamma: Option<&[f
     let [height, width] = plan.padded();
     let row = width * plan.channels_in;
     let mut slab = vec![0.0; plan.batch * plan.input[0] * height * row];
-    slab.par_chunks_mut(row).enumerate().with_min_len(8).for_each(|(index, out)| {
-        let (frame, line) = (index / height, index % height);
-        if let Some(source) = plan.source(1, line) {
-            let start = (frame * plan.input[1] + source) * plan.input[2] * plan.channels_in;
-            let source = &input[start..start + plan.input[2] * plan.channels_in];
-            fill_row(plan, source, gamma, out);
-        }
-    });
+    slab.par_chunks_mut(row)
+        .enumerate()
+        .with_min_len(8)
+        .for_each(|(index, out)| {
+            let (frame, line) = (index / height, index % height);
+            if let Some(source) = plan.source(1, line) {
+                let start = (frame * plan.input[1] + source) * plan.input[2] * plan.channels_in;
+                let source = &input[start..start + plan.input[2] * plan.channels_in];
+                fill_row(plan, source, gamma, out);
+            }
+        });
     Cow::Owned(slab)
 }
 

@@ -23,13 +23,17 @@ impl PackedWeight {
     /// Packs a weight `[channels out, channels in, taps, rows, columns]` of the plan.
     pub(super) fn forward(plan: &Plan, weight: &[f32]) -> Self {
         let volume: usize = plan.kernel.iter().product();
-        Self::pack(plan, |out, input, tap| weight[(out * plan.channels_in + input) * volume + tap])
+        Self::pack(plan, |out, input, tap| {
+            weight[(out * plan.channels_in + input) * volume + tap]
+        })
     }
 
     /// Packs the same weight for the plan of the input gradient: turned around, channels swapped.
     pub(super) fn turned(plan: &Plan, weight: &[f32]) -> Self {
         let volume: usize = plan.kernel.iter().product();
-        Self::pack(plan, |out, input, tap| weight[(input * plan.channels_out + out) * volume + volume - 1 - tap])
+        Self::pack(plan, |out, input, tap| {
+            weight[(input * plan.channels_out + out) * volume + volume - 1 - tap]
+        })
     }
 
     fn pack(plan: &Plan, weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> Self {
@@ -58,20 +62,23 @@ pub(super) fn convolve(plan: &Plan, slab: &[f32], weight: &PackedWeight, bias: O
     let [frames, height, width] = plan.output;
     let mut output = vec![0.0; plan.batch * frames * height * width * plan.channels_out];
     let tiles_per_frame = height / rows;
-    output.par_chunks_mut(rows * width * plan.channels_out).enumerate().for_each(|(index, out)| {
-        let (frame, tile) = (index / tiles_per_frame, index % tiles_per_frame);
-        Arch::new().dispatch(Tile {
-            plan,
-            slab,
-            weight: &weight.0,
-            bias,
-            clip: frame / frames,
-            frame: frame % frames,
-            first_row: tile * rows,
-            rows,
-            out,
+    output
+        .par_chunks_mut(rows * width * plan.channels_out)
+        .enumerate()
+        .for_each(|(index, out)| {
+            let (frame, tile) = (index / tiles_per_frame, index % tiles_per_frame);
+            Arch::new().dispatch(Tile {
+                plan,
+                slab,
+                weight: &weight.0,
+                bias,
+                clip: frame / frames,
+                frame: frame % frames,
+                first_row: tile * rows,
+                rows,
+                out,
+            });
         });
-    });
     output
 }
 
@@ -165,7 +172,11 @@ impl Tile<'_> {
                     for (row, sums) in sums.chunks_exact_mut(plan.output[2] * BLOCK).enumerate() {
                         let input_row = frame + (self.first_row + row) * plan.stride[1] + kernel_row;
                         let input = &self.slab[input_row * line + run * RUN..(input_row + 1) * line];
-                        let run = Run { input, stride: plan.stride[2] * plan.channels_in, weight };
+                        let run = Run {
+                            input,
+                            stride: plan.stride[2] * plan.channels_in,
+                            weight,
+                        };
                         run.accumulate_row::<S, VECTORS>(simd, sums);
                     }
                 }
@@ -198,8 +209,7 @@ impl Run<'_> {
     #[inline(always)]
     fn accumulate<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S, first: usize, sums: &mut [f32]) {
         let length = self.weight.len() / BLOCK;
-        let inputs: [&[f32]; ROWS] =
-            std::array::from_fn(|row| &self.input[(first + row) * self.stride..][..length]);
+        let inputs: [&[f32]; ROWS] = std::array::from_fn(|row| &self.input[(first + row) * self.stride..][..length]);
         let mut registers = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
         for (registers, sums) in registers.iter_mut().zip(sums.chunks_exact(BLOCK)) {
             registers.copy_from_slice(&cast_slice::<f32, S::f32s>(sums)[..VECTORS]);
@@ -208,8 +218,8 @@ impl Run<'_> {
         for (index, weight) in weight.chunks_exact(BLOCK / S::F32_LANES).take(length).enumerate() {
             for (registers, input) in registers.iter_mut().zip(&inputs) {
                 let value = simd.splat_f32s(input[index]);
-                for vector in 0..VECTORS {
-                    registers[vector] = simd.mul_add_e_f32s(value, weight[vector], registers[vector]);
+                for (register, weight) in registers.iter_mut().zip(weight) {
+                    *register = simd.mul_add_e_f32s(value, *weight, *register);
                 }
             }
         }

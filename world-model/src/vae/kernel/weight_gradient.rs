@@ -94,7 +94,11 @@ impl Piece<'_> {
         let (first, channels) = (block * BLOCK, BLOCK.min(channels_out - block * BLOCK));
         let gradient = &self.gradient[row * width * channels_out..(row + 1) * width * channels_out];
         let bias = &mut self.bias[first..first + BLOCK];
-        for (line, gradient) in self.line.chunks_exact_mut(BLOCK).zip(gradient.chunks_exact(channels_out)) {
+        for (line, gradient) in self
+            .line
+            .chunks_exact_mut(BLOCK)
+            .zip(gradient.chunks_exact(channels_out))
+        {
             line[..channels].copy_from_slice(&gradient[first..first + channels]);
             line[channels..].fill(0.0);
             for (bias, value) in bias.iter_mut().zip(&*line) {
@@ -121,7 +125,11 @@ impl Piece<'_> {
                 let input = &self.slab[input_row * line..(input_row + 1) * line];
                 let segment = ((block * taps + tap) * kernel_rows + kernel_row) * span * BLOCK;
                 let sums = &mut self.weight[segment..segment + span * BLOCK];
-                let share = Share { input, stride: plan.stride[2] * plan.channels_in, gradient: &self.line };
+                let share = Share {
+                    input,
+                    stride: plan.stride[2] * plan.channels_in,
+                    gradient: &self.line,
+                };
                 share.accumulate_all::<S, VECTORS>(simd, sums);
             }
         }
@@ -168,8 +176,8 @@ impl Share<'_> {
             start += self.stride;
             for (registers, value) in registers.iter_mut().zip(values) {
                 let value = simd.splat_f32s(*value);
-                for vector in 0..VECTORS {
-                    registers[vector] = simd.mul_add_e_f32s(value, gradient[vector], registers[vector]);
+                for (register, gradient) in registers.iter_mut().zip(gradient) {
+                    *register = simd.mul_add_e_f32s(value, *gradient, *register);
                 }
             }
         }
@@ -203,5 +211,8 @@ fn join(plan: &Plan, pieces: Vec<Piece<'_>>) -> WeightGradient {
         }
     }
     total.bias.truncate(plan.channels_out);
-    WeightGradient { weight, bias: total.bias }
+    WeightGradient {
+        weight,
+        bias: total.bias,
+    }
 }
