@@ -43,7 +43,10 @@ pub fn names() -> Vec<&'static str> {
 pub fn select(name: &str) -> Result<Device, DeviceError> {
     match name {
         #[cfg(feature = "flex")]
-        "cpu" => Ok(Device::flex()),
+        "cpu" => {
+            worldloop_world_model::layers::reuse_freed_memory();
+            Ok(Device::flex())
+        }
         #[cfg(not(feature = "flex"))]
         "cpu" => Err(DeviceError::NotBuilt {
             found: name.to_owned(),

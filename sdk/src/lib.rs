@@ -11,6 +11,8 @@ pub mod policy_source;
 pub mod rollout;
 #[cfg(all(feature = "training", feature = "cloned"))]
 pub mod training;
+#[cfg(feature = "rerun")]
+pub mod visualization;
 #[cfg(all(feature = "cloned", feature = "learned", feature = "physics"))]
 pub mod weights;
 

@@ -60,6 +60,8 @@ pub(crate) fn run(args: &DemoArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
         }),
         policies: weights.policies(&device)?,
         out: args.out.clone(),
+        #[cfg(feature = "rerun")]
+        rerun: None,
     };
     println!("Three cloned policies play `{TASK}` in the learned world and in the physics world.");
     let mut journal = Journal::overwrite(&args.out)?;

@@ -25,6 +25,8 @@ const FIDELITY_CHUNKS: usize = 4;
 pub(crate) const HELD_OUT_SEED: u64 = 1_000_000;
 /// Episodes under way at once.
 const BATCH_SIZE: usize = 16;
+/// Side of the images in pixels where no world model says otherwise.
+const DEFAULT_IMAGE_SIZE: u32 = 64;
 /// Successes, and failures, that the report shows.
 const SHOWN: usize = 4;
 
@@ -68,6 +70,10 @@ pub(crate) struct EvaluateArgs {
     /// Prints the figures as JSON.
     #[arg(long)]
     json: bool,
+    /// Logs every episode to a file for Rerun, predicted and in the physics world.
+    #[cfg(feature = "rerun")]
+    #[arg(long)]
+    rerun: Option<PathBuf>,
     /// Where to compute: cpu or cuda.
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -97,6 +103,9 @@ pub(crate) struct Plan {
     pub(crate) policies: PolicySource,
     /// Folder of the report.
     pub(crate) out: PathBuf,
+    /// File for Rerun, where asked for.
+    #[cfg(feature = "rerun")]
+    pub(crate) rerun: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -146,7 +155,7 @@ fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
     } else {
         None
     };
-    let image_size = learned.as_ref().map_or(64, |parts| parts.model.spec().width as u32);
+    let image_size = learned.as_ref().map_or(DEFAULT_IMAGE_SIZE, |parts| parts.model.spec().width as u32);
     let mut worlds = Vec::new();
     if args.world != Where::Physics {
         worlds.extend(learned.clone().map(World::Learned));
@@ -178,6 +187,8 @@ fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
         fidelity,
         policies,
         out: args.out.clone(),
+        #[cfg(feature = "rerun")]
+        rerun: args.rerun.clone(),
     })
 }
 
@@ -197,7 +208,42 @@ impl Plan {
             },
             _ => None,
         };
+        #[cfg(feature = "rerun")]
+        if let Some(path) = &self.rerun {
+            self.log(path, journal, stop)?;
+        }
         self.report(journal, fidelity).map(Some)
+    }
+
+    /// Plays every episode again, in both worlds, and logs it.
+    #[cfg(feature = "rerun")]
+    fn log(&self, path: &Path, journal: &Journal, stop: &StopFlag) -> anyhow::Result<()> {
+        use worldloop::envs::vector::EnvBatch;
+        use worldloop::visualization::RerunRecording;
+
+        let (physics, learned) = (self.physics(), self.learned.clone().map(World::Learned));
+        let batch = physics.batch(&self.suite.task, 1)?;
+        let names = batch.spec().action_space.dimensions.iter().map(|dimension| dimension.name.clone()).collect();
+        let mut recording = RerunRecording::create(path, names)?;
+        let records = self.suite.records(journal);
+        let mut progress = Progress::new("rerun", records.len() as u64);
+        for records in records.chunks(BATCH_SIZE) {
+            for showcase in replay_showcases(records, &physics, learned.as_ref())? {
+                recording.log(&showcase)?;
+                progress.advance("");
+            }
+            if stop.is_set() {
+                break;
+            }
+        }
+        progress.finish();
+        Ok(recording.finish()?)
+    }
+
+    /// The simulator, with images of the world model's size.
+    fn physics(&self) -> World {
+        let width = self.learned.as_ref().map(|parts| parts.model.spec().width as u32);
+        World::Physics { image_size: width.unwrap_or(DEFAULT_IMAGE_SIZE) }
     }
 
     fn play(&self, world: &World, journal: &mut Journal, stop: &StopFlag) -> anyhow::Result<()> {
@@ -271,7 +317,7 @@ impl Plan {
         let image_size = self
             .learned
             .as_ref()
-            .map_or(64, |parts| parts.model.spec().width as u32);
+            .map_or(DEFAULT_IMAGE_SIZE, |parts| parts.model.spec().width as u32);
         let showcases = replay_showcases(&shown, &World::Physics { image_size }, learned.as_ref())?;
         let report = Report {
             summary,
