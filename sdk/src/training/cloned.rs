@@ -245,3 +245,86 @@ fn imitated(config: &ClonedTrainingConfig, episodes: &[Episode]) -> Vec<(Window,
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ops::ControlFlow;
+
+    use image::Rgb;
+    use worldloop_policies::cloned::CAMERA;
+    use worldloop_world_model_data::{
+        ActionInfo, CameraInfo, DatasetInfo, EpisodeInfo, EpisodeWriter, FORMAT_VERSION,
+    };
+    use worldloop_world_model_training::{RunFolder, Trainer};
+
+    use super::*;
+
+    /// The expert moves towards the bright half of the image.
+    fn episode(seed: u64, policy: &str) -> Episode {
+        let bright_left = seed.is_multiple_of(2);
+        let frame = RgbImage::from_fn(16, 16, |x, _| if (x < 8) == bright_left { Rgb([240; 3]) } else { Rgb([10; 3]) });
+        let action = vec![if bright_left { -0.8 } else { 0.8 }, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+        Episode {
+            info: EpisodeInfo {
+                seed,
+                task: "reach".into(),
+                instruction: "reach".into(),
+                policy: policy.into(),
+                env: "physics/reach".into(),
+                success: true,
+            },
+            frames: BTreeMap::from([(CAMERA.to_string(), vec![frame; 6])]),
+            actions: vec![action; 5],
+            rewards: vec![0.0; 5],
+            successes: vec![false; 6],
+            progress: vec![0.0; 6],
+        }
+    }
+
+    fn config(folder: &Path, policy: &str) -> ClonedTrainingConfig {
+        let action = |name: usize| ActionInfo { name: name.to_string(), unit: "1".into(), low: -1.0, high: 1.0, scale: 1.0 };
+        let info = DatasetInfo {
+            version: FORMAT_VERSION,
+            cameras: vec![CameraInfo { name: CAMERA.into(), width: 16, height: 16 }],
+            actions: (0..7).map(action).collect(),
+            action_frame: "gripper".into(),
+            frame_rate_hz: 5.0,
+        };
+        let data = folder.join("data");
+        let mut writer = EpisodeWriter::open(&data, info).expect("a writable folder");
+        for seed in 0..8 {
+            writer.write(seed, &episode(seed as u64, policy)).expect("written");
+        }
+        let optimizer = OptimizerConfig { learning_rate: 3e-3, warmup_steps: 5, ..OptimizerConfig::default() };
+        ClonedTrainingConfig {
+            trainer: TrainerConfig { steps: 80, evaluate_every: 40, optimizer, ..ClonedTrainingConfig::default().trainer },
+            datasets: vec![data],
+            network: ClonedNetworkConfig::new().with_image_size(16).with_channels([4, 6, 8]).with_d_hidden(16),
+            batch_size: 8,
+            ..ClonedTrainingConfig::default()
+        }
+    }
+
+    #[test]
+    fn cloning_finds_what_the_expert_looks_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path(), "expert");
+        let run = RunFolder::create(folder.path().join("run"), &config).expect("a folder");
+        let objective = ClonedObjective::new(config.clone()).expect("recordings");
+        let mut trainer = Trainer::new(objective, config.trainer, run, false, &Device::flex()).expect("a trainer");
+        let summary = trainer.run(|_| ControlFlow::Continue(())).expect("training works");
+        assert!(summary.evaluation.metrics["validation_error"] < 0.2, "{summary:?}");
+        for file in ["cloned-000040.safetensors", "cloned-000080.safetensors", "cloned.safetensors"] {
+            let bytes = std::fs::read(folder.path().join("run").join(file)).expect(file);
+            ClonedNetwork::from_safetensors(&bytes, &Device::flex()).expect("a network");
+        }
+    }
+
+    #[test]
+    fn episodes_of_others_are_not_imitated() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = ClonedObjective::new(config(folder.path(), "random")).expect_err("no expert").to_string();
+        assert!(error.contains("episodes of the experts"), "{error}");
+    }
+}
