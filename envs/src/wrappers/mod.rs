@@ -3,8 +3,9 @@
 //! A [`Wrapper`] is put around any [`Env`](crate::Env), boxed or not; the result is an env again:
 //!
 //! ```
+//! use worldloop_envs::Env;
 //! use worldloop_envs::wrappers::{ClipAction, TimeLimit, WrapEnv};
-//! # fn example(env: Box<dyn worldloop_envs::Env>) -> Result<(), worldloop_envs::EnvError> {
+//! # fn example(env: Box<dyn Env>) -> Result<(), worldloop_envs::EnvError> {
 //! let mut env = env.wrap(ClipAction)?.wrap(TimeLimit::new(60))?;
 //! env.reset(Some(7), &Default::default())?;
 //! # Ok(())
