@@ -169,7 +169,7 @@ fn network_times(
     let [batch, _, frames, _, _] = like.dims();
     let time = match config.network_time {
         NetworkTime::Integer => schedule.timesteps[step] as f32,
-        NetworkTime::Exact => (schedule.sigmas[step] * 1000.0) as f32,
+        NetworkTime::Exact => schedule.float_timesteps[step],
     };
     match config.conditional_frame_timestep {
         None => Tensor::full([batch, 1], time, &like.device()),

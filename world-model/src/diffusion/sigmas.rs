@@ -55,6 +55,8 @@ pub struct SigmaSchedule {
     pub sigmas: Vec<f64>,
     /// `1000 * sigma` of each evaluation, truncated.
     pub timesteps: Vec<i64>,
+    /// `1000 * sigma` of each evaluation with its fraction, in the float32 arithmetic of diffusers.
+    pub float_timesteps: Vec<f32>,
 }
 
 impl Default for SigmaTable {
@@ -86,10 +88,7 @@ impl SigmaTable {
                     .map(|sigma| shifted(sigma, shift))
                     .collect()
             }
-            Self::Uniform { shift } => linspace(1.0, 0.0, steps + 1)
-                .take(steps)
-                .map(|sigma| shifted(sigma, shift))
-                .collect(),
+            Self::Uniform { shift } => return uniform(steps, shift),
         };
         SigmaSchedule::new(sigmas)
     }
@@ -99,13 +98,31 @@ impl SigmaSchedule {
     /// Takes falling sigmas, without the 0 at the end.
     pub fn new(mut sigmas: Vec<f64>) -> Self {
         let timesteps = sigmas.iter().map(|sigma| (sigma * TRAIN_STEPS) as i64).collect();
+        let float_timesteps = sigmas.iter().map(|&sigma| sigma as f32 * TRAIN_STEPS as f32).collect();
         sigmas.push(0.0);
-        Self { sigmas, timesteps }
+        Self {
+            sigmas,
+            timesteps,
+            float_timesteps,
+        }
     }
 
     /// Returns how often the network is evaluated.
     pub fn num_evaluations(&self) -> usize {
         self.timesteps.len()
+    }
+}
+
+/// Makes the uniform table; diffusers shifts it in float32, which its timesteps show.
+fn uniform(steps: usize, shift: f64) -> SigmaSchedule {
+    let table = || linspace(1.0, 0.0, steps + 1).take(steps);
+    let float_timesteps = table().map(|sigma| {
+        let (sigma, shift) = (sigma as f32, shift as f32);
+        shift * sigma / (1.0 + (shift - 1.0) * sigma) * TRAIN_STEPS as f32
+    });
+    SigmaSchedule {
+        float_timesteps: float_timesteps.collect(),
+        ..SigmaSchedule::new(table().map(|sigma| shifted(sigma, shift)).collect())
     }
 }
 
@@ -153,6 +170,13 @@ mod tests {
         ];
         assert_eq!(SigmaTable::Karras.schedule(35).timesteps, expected);
         assert_eq!(SigmaTable::KarrasDiffusers.schedule(36).timesteps, expected);
+    }
+
+    #[test]
+    fn uniform_table_keeps_the_fractions_of_float32() {
+        let schedule = SigmaTable::Uniform { shift: 5.0 }.schedule(4);
+        assert_eq!(schedule.float_timesteps, [1000.0, 937.5, 833.333_3, 625.0]);
+        assert_eq!(schedule.timesteps, [1000, 937, 833, 625]);
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl WorldModel for Predict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diffusion::SamplerConfig;
+    use crate::diffusion::{SamplerConfig, SigmaTable};
     use crate::dit::DitConfig;
     use crate::vae::WanVaeConfig;
     use crate::world_model::ActionDimension;
@@ -342,9 +342,31 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_fit_are_named() {
-        let mut config = config();
-        config.spec.chunk_length = 6;
-        let message = config.validate().expect_err("6 is no multiple of 4").to_string();
-        assert!(message.contains("chunk_length is 6"), "{message}");
+        let breaks: [(fn(&mut PredictConfig), &str); 5] = [
+            (|config| config.spec.chunk_length = 6, "chunk_length is 6"),
+            (|config| config.spec.width = 20, "the width is 20"),
+            (|config| config.dit.in_channels = 16, "dit.in_channels is 16"),
+            (|config| config.sampler.num_steps = 0, "sampler.num_steps is 0"),
+            (
+                |config| config.sampler.sigmas = SigmaTable::Uniform { shift: 5.0 },
+                "starts below 1",
+            ),
+        ];
+        for (breaks, expected) in breaks {
+            let mut config = config();
+            breaks(&mut config);
+            let message = config.validate().expect_err("the config is broken").to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn config_survives_json() {
+        let json = serde_json::to_string(&config()).expect("config serialises");
+        let parsed: PredictConfig = serde_json::from_str(&json).expect("config parses");
+        assert_eq!(serde_json::to_string(&parsed).expect("config serialises"), json);
+        let unknown = json.replacen('{', "{\"chunks\": 3,", 1);
+        let error = serde_json::from_str::<PredictConfig>(&unknown).expect_err("the key is unknown");
+        assert!(error.to_string().contains("chunks"), "{error}");
     }
 }

@@ -5,10 +5,13 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
-use crate::diffusion::SamplerConfig;
+use crate::diffusion::{SamplerConfig, SchedulerKind};
 use crate::dit::{ActionGrouping, Dit, DitConfig};
 use crate::vae::{WanVae, WanVaeConfig};
 use crate::world_model::WorldModelSpec;
+
+/// Most denoising steps; released models use 35.
+const MAX_STEPS: usize = 1000;
 
 /// How the last frames of a chunk become the first of the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,61 +133,84 @@ impl PredictConfig {
         let spec = &self.spec;
         self.require(
             "the number of cameras",
-            spec.cameras.len(),
+            &spec.cameras.len(),
             spec.cameras.len() == 1,
             || "1".into(),
         )?;
         for (what, size) in [("the height", spec.height), ("the width", spec.width)] {
             let fits = size > 0 && size.is_multiple_of(patch);
-            self.require(what, size, fits, || {
+            self.require(what, &size, fits, || {
                 format!("a multiple of {patch} (VAE compression times patch)")
             })?;
         }
         let context = spec.context_frames;
         let fits = context > 0 && (context - 1).is_multiple_of(time);
-        self.require("context_frames", context, fits, || {
+        self.require("context_frames", &context, fits, || {
             format!("1 more than a multiple of {time}")
         })?;
         let chunk = spec.chunk_length;
         let fits = chunk > 0 && chunk.is_multiple_of(time);
-        self.require("chunk_length", chunk, fits, || {
+        self.require("chunk_length", &chunk, fits, || {
             format!("a multiple of {time} (frames per latent frame)")
         })?;
         let latents = self.chunk_latents();
         let fits = latents.is_multiple_of(self.dit.patch_temporal);
         let expected = || format!("a multiple of {} (temporal patch)", self.dit.patch_temporal);
-        self.require("the number of latent frames of a chunk", latents, fits, expected)?;
+        self.require("the number of latent frames of a chunk", &latents, fits, expected)?;
         let z_dim = self.vae.z_dim;
         for (what, channels) in [
             ("dit.in_channels", self.dit.in_channels),
             ("dit.out_channels", self.dit.out_channels),
         ] {
-            self.require(what, channels, channels == z_dim, || {
+            self.require(what, &channels, channels == z_dim, || {
                 format!("{z_dim} (z_dim of the VAE)")
             })?;
         }
-        self.require("text_tokens", self.text_tokens, self.text_tokens > 0, || {
+        self.require("text_tokens", &self.text_tokens, self.text_tokens > 0, || {
             "at least 1".into()
         })?;
-        self.require(
-            "sampler.num_steps",
-            self.sampler.num_steps,
-            self.sampler.num_steps > 0,
-            || "at least 1".into(),
-        )?;
+        self.validate_sampler()?;
         self.validate_actions(time)
+    }
+
+    fn validate_sampler(&self) -> Result<(), PipelineError> {
+        let steps = self.sampler.num_steps;
+        let fits = (1..=MAX_STEPS).contains(&steps);
+        self.require("sampler.num_steps", &steps, fits, || format!("1 to {MAX_STEPS}"))?;
+        let sigmas = self.sampler.sigmas.schedule(steps).sigmas;
+        let falls =
+            sigmas.iter().all(|sigma| (0.0..=1.0).contains(sigma)) && sigmas.windows(2).all(|pair| pair[1] < pair[0]);
+        let found = format!("{:?}", self.sampler.sigmas);
+        self.require("sampler.sigmas", &found, falls, || {
+            "a table that falls from at most 1 to 0 (a positive shift)".into()
+        })?;
+        // UniPC takes the logarithm of `1 - sigma`.
+        let fits = self.sampler.scheduler == SchedulerKind::Euler || sigmas[0] < 1.0;
+        self.require("sampler.sigmas", &found, fits, || {
+            "a table that starts below 1, or the scheduler euler".into()
+        })?;
+        let guidance = self.sampler.guidance_scale;
+        self.require("sampler.guidance_scale", &guidance, guidance.is_finite(), || {
+            "a finite number".into()
+        })
     }
 
     fn validate_actions(&self, time: usize) -> Result<(), PipelineError> {
         let none = || "an action embedder of the spec's dimensions".to_owned();
         let Some(action) = &self.dit.conditioning.action else {
-            return self.require("dit.conditioning.action", "absent", false, none);
+            return self.require("dit.conditioning.action", &"absent", false, none);
         };
+        for dimension in &self.spec.action {
+            let fits = dimension.scale.is_finite();
+            self.require("the scale of an action dimension", &dimension.scale, fits, || {
+                "a finite number".into()
+            })?;
+        }
         let dimensions = self.spec.action_dim();
         let expected = || format!("{dimensions} (dimensions of the spec's action)");
         self.require(
             "the action embedder's action_dim",
-            action.action_dim,
+            &action.action_dim,
             action.action_dim == dimensions,
             expected,
         )?;
@@ -195,7 +221,7 @@ impl PredictConfig {
                 let expected = || format!("{time} (frames per latent frame)");
                 self.require(
                     "the action embedder's temporal_compression_ratio",
-                    ratio,
+                    &ratio,
                     ratio == time,
                     expected,
                 )
@@ -205,7 +231,7 @@ impl PredictConfig {
             } => {
                 let expected = || format!("{} (chunk_length)", self.spec.chunk_length);
                 let fits = count == self.spec.chunk_length;
-                self.require("the action embedder's num_action_per_chunk", count, fits, expected)
+                self.require("the action embedder's num_action_per_chunk", &count, fits, expected)
             }
         }
     }
@@ -213,7 +239,7 @@ impl PredictConfig {
     fn require(
         &self,
         what: &'static str,
-        found: impl ToString,
+        found: &impl ToString,
         fits: bool,
         expected: impl FnOnce() -> String,
     ) -> Result<(), PipelineError> {

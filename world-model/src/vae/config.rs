@@ -178,7 +178,7 @@ impl WanVaeConfig {
         }
         for level in 1..self.dim_mult.len() {
             let channels = self.level_channels(level);
-            if channels % 2 != 0 {
+            if !channels.is_multiple_of(2) {
                 return Err(VaeConfigError::OddChannels { level, channels });
             }
         }

@@ -15,6 +15,10 @@ use super::residual::{ResidualBlock, ResidualBlockConfig};
 
 /// One entry of the decoder's list of layers.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a network has a dozen layers, and Burn modules cannot be boxed"
+)]
 pub enum DecoderLayer {
     /// A residual block.
     Residual(ResidualBlock),

@@ -16,6 +16,10 @@ use super::residual::{ResidualBlock, ResidualBlockConfig};
 
 /// One entry of the encoder's list of layers.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a network has a dozen layers, and Burn modules cannot be boxed"
+)]
 pub enum EncoderLayer {
     /// A residual block.
     Residual(ResidualBlock),

@@ -207,7 +207,7 @@ impl WanVae {
     fn assert_size(&self, height: usize, width: usize) {
         let space = self.spatial_compression;
         assert!(
-            height % space == 0 && width % space == 0,
+            height.is_multiple_of(space) && width.is_multiple_of(space),
             "frames are {height}x{width}, multiples of {space} are needed"
         );
     }

@@ -108,7 +108,7 @@ fn exp(value: f32) -> f32 {
     /// Adding it rounds to an integer, which then sits in the low bits.
     const ROUND: f32 = 12_582_912.0;
     /// The upper part of the natural logarithm of 2: products with small integers are exact.
-    const LN2_HIGH: f32 = 0.693_359_375;
+    const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let value = value.clamp(-87.0, 88.0);
     let rounded = value * std::f32::consts::LOG2_E + ROUND;
