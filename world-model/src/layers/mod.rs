@@ -16,6 +16,8 @@ mod sinusoidal;
 
 pub use activation::gelu;
 pub use attention::scaled_dot_product;
+#[cfg(feature = "flex")]
+pub use fused::reuse_freed_memory;
 pub use init::trunc_normal;
 pub use linear::{linear_f32, linear_rows, untracked_cast};
 pub use rms_norm::{RmsNorm, RmsNormConfig};

@@ -9,7 +9,9 @@ mod blocks;
 mod flex;
 mod kernels;
 mod math;
+mod memory;
 mod operations;
 mod tensors;
 
+pub use memory::reuse_freed_memory;
 pub(crate) use tensors::{attention, gated_add, gelu, modulate, norm, norm_rotate, runs_on};
