@@ -147,7 +147,7 @@ mod tests {
         let device = Device::flex();
         let config = ClonedNetworkConfig::new().with_channels([4, 4, 4]).with_d_hidden(8);
         let bytes = || config.init(&device).to_safetensors(&config).expect("writable");
-        ClonedCheckpoints::from_safetensors(&[&bytes(), &bytes()], &bytes(), &device).expect("readable")
+        ClonedCheckpoints::from_safetensors(&[&bytes(), &bytes(), &bytes()], &bytes(), &device).expect("readable")
     }
 
     fn act(policy: &mut dyn Policy) -> worldloop_envs::ActionChunk {

@@ -162,11 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn expert_corrects_noise_five_times_the_usual() {
+    fn expert_corrects_noise_three_times_the_usual() {
         for task in PhysicsTask::ALL {
-            let (successes, _) = play(task, 0.5, 0..20);
+            let (successes, _) = play(task, 0.3, 0..20);
             println!("{}: {successes}/20 with noise", task.name());
-            assert!(successes >= 8, "{}: {successes}/20", task.name());
+            assert!(successes >= 15, "{}: {successes}/20", task.name());
         }
     }
 

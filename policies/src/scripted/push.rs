@@ -11,6 +11,10 @@ const CLEARANCE: f32 = 0.058;
 const START_DISTANCE: f32 = 0.068;
 /// Distance behind the block's centre from which it pushes, in metres; closer than coming down, so that it does not dither.
 const PUSH_DISTANCE: f32 = 0.025;
+/// Height over the pushing height up to which the fingers still meet the block well below its top, in metres.
+const LOW: f32 = 0.018;
+/// Way forward against which corrections are weighed while pushing, in metres: about one step.
+const STRIDE: f32 = 0.04;
 /// Largest sideways offset while pushing, in metres.
 const LANE: f32 = 0.018;
 
@@ -22,12 +26,12 @@ pub(super) fn plan(now: &Situation, block: &Block) -> Motion {
     let ahead = from_block[0] * direction[0] + from_block[1] * direction[1];
     let sideways = [0, 1].map(|axis| from_block[axis] - ahead * direction[axis]);
     let offset = sideways[0].hypot(sideways[1]);
-    let is_low = now.tool[2] < PUSH_HEIGHT + 0.014;
+    let is_low = now.tool[2] < PUSH_HEIGHT + LOW;
 
     if is_low && ahead < -PUSH_DISTANCE && offset < LANE {
-        // Into the block and a little beyond where it must go; back into the lane on the way.
-        let forward = distance - ahead - PUSH_DISTANCE;
-        let way = [0, 1].map(|axis| forward * direction[axis] - 2.0 * sideways[axis]);
+        // Into the block and a little beyond where it must go. Beside that long way, height and lane must not be lost.
+        let forward = (distance - ahead - PUSH_DISTANCE).min(STRIDE);
+        let way = [0, 1].map(|axis| forward * direction[axis] - sideways[axis]);
         return Motion {
             way: [way[0], way[1], PUSH_HEIGHT - now.tool[2]],
             yaw: 0.0,
