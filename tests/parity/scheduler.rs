@@ -65,11 +65,7 @@ fn compare_table(
     let timesteps = match kind {
         SchedulerKind::Unipc => Array::from_values(schedule.timesteps.iter().map(|time| *time as f64)),
         // diffusers' Euler scheduler keeps the fraction.
-        SchedulerKind::Euler => Array::from_values(
-            sigmas.values[..case.array(&name)?.values.len()]
-                .iter()
-                .map(|sigma| sigma * 1000.0),
-        ),
+        SchedulerKind::Euler => Array::from_values(schedule.float_timesteps.iter().map(|time| f64::from(*time))),
     };
     Ok(checks.compare(&name, &timesteps)?)
 }

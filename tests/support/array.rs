@@ -118,6 +118,15 @@ impl Array {
         )
     }
 
+    /// Applies a function to every value.
+    pub fn map(&self, function: impl Fn(f64) -> f64) -> Self {
+        let values = self.values.iter().map(|value| function(*value)).collect();
+        Self {
+            shape: self.shape.clone(),
+            values,
+        }
+    }
+
     /// Gives the same values other axes.
     ///
     /// # Panics

@@ -58,6 +58,33 @@ impl Check {
         check
     }
 
+    /// Compares bytes with the values in `[-1, 1]` that they were cut off from.
+    ///
+    /// The difference is how far a value lies outside the interval that its byte stands for: a value at the edge of two
+    /// bytes may become either, as far as the tolerance of the value itself reaches.
+    pub fn compare_bytes(name: &str, bytes: &Array, stored: &Array, tolerance: Tolerance) -> Self {
+        let edge = |byte: f64| 2.0 * byte / 255.0 - 1.0;
+        let nearest = bytes.values.iter().zip(&stored.values).map(|(byte, value)| {
+            let value = value.clamp(-1.0, 1.0);
+            let is_byte = byte.fract() == 0.0 && (0.0..=255.0).contains(byte);
+            // The highest byte stands for 1 alone, which is the upper edge of the one below it.
+            if is_byte {
+                value.clamp(edge(*byte), edge(byte + 1.0))
+            } else {
+                f64::NAN
+            }
+        });
+        let nearest = Array {
+            shape: bytes.shape.clone(),
+            values: nearest.collect(),
+        };
+        let clamped = Array {
+            shape: stored.shape.clone(),
+            values: stored.values.iter().map(|value| value.clamp(-1.0, 1.0)).collect(),
+        };
+        Self::compare(name, &nearest, &clamped, tolerance)
+    }
+
     /// Compares one number with a bound.
     pub fn bound(name: &str, found: f64, bound: f64) -> Self {
         let tolerance = Tolerance {
@@ -143,6 +170,17 @@ impl<'a> Checks<'a> {
         Ok(())
     }
 
+    /// Compares bytes with the stored values that they were cut off from, see [`Check::compare_bytes`].
+    ///
+    /// # Errors
+    /// If the case has no tolerance for this tensor.
+    pub fn compare_bytes(&mut self, name: &str, bytes: &Array, stored: &Array) -> Result<(), CaseError> {
+        let tolerance = self.case.tolerance(name)?;
+        self.seen.insert(name.to_string());
+        self.decisive.push(Check::compare_bytes(name, bytes, stored, tolerance));
+        Ok(())
+    }
+
     /// Records a comparison of one number, which stands for the tensor of this name.
     pub fn bound(&mut self, name: &str, found: f64, bound: f64) {
         self.seen.insert(name.to_string());
@@ -194,6 +232,18 @@ mod tests {
         assert!(Check::compare("x", &array(&[0.5, 0.0, 0.0, 0.0]), &stored, TOLERANCE).passes());
         assert!(!Check::compare("x", &array(&[0.6, 0.0, 0.0, 0.0]), &stored, TOLERANCE).passes());
         assert!(!Check::compare("x", &array(&[0.3, 0.3, 0.3, 0.3]), &stored, TOLERANCE).passes());
+    }
+
+    #[test]
+    fn a_value_at_the_edge_of_two_bytes_may_be_either() {
+        let tolerance = Tolerance {
+            max_abs: 1e-6,
+            mean_abs: 1e-6,
+        };
+        let edge = array(&[2.0 * 100.0 / 255.0 - 1.0 - 5e-7]);
+        let passes = |byte: f64| Check::compare_bytes("x", &array(&[byte]), &edge, tolerance).passes();
+        assert!(passes(99.0) && passes(100.0));
+        assert!(!passes(98.0) && !passes(101.0) && !passes(99.5) && !passes(-1.0));
     }
 
     #[test]
