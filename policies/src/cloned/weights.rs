@@ -149,7 +149,7 @@ mod tests {
         let bytes = small().init(&device).to_safetensors(&small()).expect("writable");
         let file = SafeTensors::deserialize(&bytes).expect("valid");
         assert_eq!(file.tensor("output.weight").expect("present").shape(), [56, 16]);
-        assert_eq!(file.tensor("conv1.weight").expect("present").shape(), [4, 5, 5, 5]);
+        assert_eq!(file.tensor("conv1.weight").expect("present").shape(), [6, 4, 3, 3]);
     }
 
     #[test]
