@@ -195,6 +195,9 @@ impl WorldModel for Predict {
 
 #[cfg(test)]
 mod tests {
+    use burn::module::{Module, ModuleMapper, Param};
+    use burn::tensor::Distribution;
+
     use super::*;
     use crate::diffusion::{SamplerConfig, SigmaTable};
     use crate::dit::DitConfig;
@@ -246,8 +249,20 @@ mod tests {
         let device = Device::flex();
         device.seed(3);
         let config = config();
-        let networks = config.init(&device);
+        let networks = config.init(&device).map(&mut Shaken);
         Predict::new(config, networks, None, None, &device).expect("the config is valid")
+    }
+
+    /// Moves every weight off its initial value: a fresh transformer answers zero.
+    struct Shaken;
+
+    impl ModuleMapper for Shaken {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|weight| {
+                let noise = weight.random_like(Distribution::Normal(0.0, 0.05));
+                weight + noise
+            })
+        }
     }
 
     fn start(model: &Predict, seed: u64) -> WorldState {
@@ -319,6 +334,14 @@ mod tests {
             ..state
         };
         assert_ne!(first.frames, predict_one(&model, &later, &actions(8, 0.0)).frames);
+    }
+
+    #[test]
+    fn actions_change_the_frames() {
+        let model = model();
+        let state = start(&model, 1);
+        let still = predict_one(&model, &state, &actions(8, 0.0));
+        assert_ne!(still.frames, predict_one(&model, &state, &actions(8, 0.5)).frames);
     }
 
     #[test]
