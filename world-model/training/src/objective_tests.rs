@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use image::{Rgb, RgbImage};
 use worldloop_world_model::checkpoint::CheckpointSource;
 use worldloop_world_model::dit::DitConfig;
@@ -134,7 +134,7 @@ fn prepared() -> tempfile::TempDir {
     let data = folder.path().join("data");
     record(&data);
     let config = vae_config(&data, 30);
-    train(|| VaeObjective::new(config.clone()).expect("recordings"), 30, &folder.path().join("vae"), None);
+    train(|| VaeObjective::new(config.clone(), &Device::flex()).expect("recordings"), 30, &folder.path().join("vae"), None);
     folder
 }
 
@@ -148,12 +148,33 @@ fn the_vae_learns_and_its_latents_are_normalised() {
 }
 
 #[test]
+fn a_frozen_encoder_keeps_its_latents_while_the_decoder_learns() {
+    let folder = prepared();
+    let data = folder.path().join("data");
+    let before = folder.path().join("vae/vae.safetensors");
+    let initial = Some(before.clone());
+    let config = VaeTrainingConfig { initial, freeze_encoder: true, ..vae_config(&data, 5) };
+    let run = folder.path().join("decoder");
+    train(|| VaeObjective::new(config.clone(), &Device::flex()).expect("recordings"), 5, &run, None);
+    let device = Device::flex();
+    let (old_config, old) = load_vae(&before, &device).expect("readable");
+    let (new_config, new) = load_vae(&run.join("vae.safetensors"), &device).expect("readable");
+    assert_eq!(old_config, new_config);
+    let noise = StepRandom::new(1, 1, 1).normals(3 * 9 * 64);
+    let clip = Tensor::<5>::from_data(TensorData::new(noise, [1, 3, 9, 8, 8]), &device);
+    let latents = old.encode_latents(clip.clone());
+    let change = |a: Tensor<5>, b: Tensor<5>| (a - b).abs().max().into_scalar::<f32>();
+    assert!(change(latents.clone(), new.encode_latents(clip)) < 1e-4);
+    assert!(change(old.decode_latents(latents.clone()), new.decode_latents(latents)) > 1e-3);
+}
+
+#[test]
 fn resumed_vae_equals_uninterrupted_vae() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     record(&data);
     let config = vae_config(&data, 8);
-    let make = || VaeObjective::new(config.clone()).expect("recordings");
+    let make = || VaeObjective::new(config.clone(), &Device::flex()).expect("recordings");
     train(make, 8, &folder.path().join("whole"), None);
     train(make, 8, &folder.path().join("parts"), Some(3));
     let read = |run: &str| std::fs::read(folder.path().join(run).join("state.safetensors")).expect("a state");

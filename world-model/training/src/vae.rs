@@ -13,7 +13,7 @@ use crate::config::{TrainerConfig, require};
 use crate::error::TrainingError;
 use crate::image_error::{psnr, moving_psnr};
 use crate::objective::{Evaluation, Objective};
-use crate::parameters::to_vec;
+use crate::parameters::{Parameters, Which, to_vec};
 use crate::picture::{ClipView, draw_comparison};
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
@@ -39,6 +39,10 @@ pub struct VaeTrainingConfig {
     pub camera: String,
     /// Sizes of the network; the latent statistics are filled in by the training.
     pub vae: WanVaeConfig,
+    /// Weights to start from instead of random ones.
+    pub initial: Option<PathBuf>,
+    /// Whether only the decoder learns, so that latents stay as they are; needs `initial`.
+    pub freeze_encoder: bool,
     /// Actions per clip: a clip has one frame more.
     pub chunk: usize,
     /// Clips per step.
@@ -67,6 +71,8 @@ impl Default for VaeTrainingConfig {
             camera: "third_person".into(),
             vae: WanVaeConfig::new(16, vec![1, 2, 4], 8, vec![true, true], vec![0.0; 8], vec![1.0; 8])
                 .with_num_res_blocks(1),
+            initial: None,
+            freeze_encoder: false,
             chunk: 8,
             batch_size: 4,
             crop_px: 32,
@@ -93,6 +99,8 @@ impl VaeTrainingConfig {
         let (space, time) = (self.vae.spatial_compression(), self.vae.temporal_compression());
         require("chunk", self.chunk > 0 && self.chunk.is_multiple_of(time), || format!("a multiple of {time}"), self.chunk)?;
         require("batch_size", self.batch_size > 0, || "at least 1".into(), self.batch_size)?;
+        let fits = !self.freeze_encoder || self.initial.is_some();
+        require("freeze_encoder", fits, || "false without `initial`".into(), self.freeze_encoder)?;
         let fits = self.crop_px > 0 && self.crop_px.is_multiple_of(space);
         require("crop_px", fits, || format!("a multiple of {space}"), self.crop_px)
     }
@@ -102,22 +110,29 @@ impl VaeTrainingConfig {
 #[derive(Debug)]
 pub struct VaeObjective {
     config: VaeTrainingConfig,
+    initial: Option<WanVae>,
     recordings: Recordings,
     windows: Vec<Window>,
     validation: Vec<Window>,
 }
 
 impl VaeObjective {
-    /// Reads the recordings.
+    /// Reads the recordings, and the initial weights if there are any; these bring their own sizes.
     ///
     /// # Errors
-    /// [`TrainingError::Config`] and those of [`Recordings::load`].
-    pub fn new(config: VaeTrainingConfig) -> Result<Self, TrainingError> {
+    /// [`TrainingError::Config`], those of [`Recordings::load`] and of [`load_vae`].
+    pub fn new(mut config: VaeTrainingConfig, device: &Device) -> Result<Self, TrainingError> {
         config.validate()?;
+        let mut initial = None;
+        if let Some(path) = &config.initial {
+            let (sizes, network) = load_vae(path, device)?;
+            config.vae = sizes;
+            initial = Some(network);
+        }
         let recordings = Recordings::load(&config.datasets, &config.camera)?;
         let windows = recordings.windows(&recordings.training, config.chunk, 1)?;
         let validation = recordings.windows(&recordings.validation, config.chunk, config.chunk)?;
-        Ok(Self { config, recordings, windows, validation })
+        Ok(Self { config, initial, recordings, windows, validation })
     }
 
     fn batch(&self, step: u64, device: &Device) -> Tensor<5> {
@@ -152,6 +167,9 @@ impl VaeObjective {
 
     /// Returns the config with mean and deviation of this network's latents.
     fn with_latent_statistics(&self, network: &WanVae) -> WanVaeConfig {
+        if self.config.freeze_encoder {
+            return self.config.vae.clone();
+        }
         let device = device_of(network);
         let mut random = StepRandom::new(self.config.trainer.seed, 0, 1);
         let channels = self.config.vae.z_dim;
@@ -190,7 +208,11 @@ impl Objective for VaeObjective {
     }
 
     fn network(&self, device: &Device) -> WanVae {
-        self.config.vae.init(device)
+        let network = self.config.vae.init(device);
+        match &self.initial {
+            Some(initial) => Parameters::collect(initial).install(network, Which::Latest),
+            None => network,
+        }
     }
 
     fn batch_size(&self) -> usize {
@@ -202,13 +224,18 @@ impl Objective for VaeObjective {
         let clips = self.batch(step, &device);
         let posterior = network.encode(clips.clone());
         let latents = sample(&posterior, self.config.trainer.seed, step);
+        let latents = if self.config.freeze_encoder { latents.detach() } else { latents };
         let difference = network.decode(latents) - clips.clone();
         let weights = motion_weights(clips, self.config.motion_weight);
         let l1 = (difference.clone().abs() * weights.clone()).mean();
         let mse = (difference.clone() * difference * weights).mean();
         let Posterior { mean, logvar } = posterior;
+        let reconstruction = l1.mul_scalar(self.config.l1_weight) + mse.mul_scalar(self.config.mse_weight);
+        if self.config.freeze_encoder {
+            return reconstruction;
+        }
         let kl = (mean.clone() * mean + logvar.clone().exp() - logvar - 1.0).mean().mul_scalar(0.5);
-        l1.mul_scalar(self.config.l1_weight) + mse.mul_scalar(self.config.mse_weight) + kl.mul_scalar(self.config.kl_weight)
+        reconstruction + kl.mul_scalar(self.config.kl_weight)
     }
 
     fn evaluate(&self, network: &WanVae, picture: &Path) -> Result<Evaluation, TrainingError> {

@@ -97,8 +97,8 @@ impl Training for Vae {
         &mut config.datasets
     }
 
-    fn objective(config: VaeTrainingConfig, _device: &Device) -> Result<VaeObjective, TrainingError> {
-        VaeObjective::new(config)
+    fn objective(config: VaeTrainingConfig, device: &Device) -> Result<VaeObjective, TrainingError> {
+        VaeObjective::new(config, device)
     }
 }
 
