@@ -155,7 +155,9 @@ fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
     } else {
         None
     };
-    let image_size = learned.as_ref().map_or(DEFAULT_IMAGE_SIZE, |parts| parts.model.spec().width as u32);
+    let image_size = learned
+        .as_ref()
+        .map_or(DEFAULT_IMAGE_SIZE, |parts| parts.model.spec().width as u32);
     let mut worlds = Vec::new();
     if args.world != Where::Physics {
         worlds.extend(learned.clone().map(World::Learned));
@@ -223,7 +225,13 @@ impl Plan {
 
         let (physics, learned) = (self.physics(), self.learned.clone().map(World::Learned));
         let batch = physics.batch(&self.suite.task, 1)?;
-        let names = batch.spec().action_space.dimensions.iter().map(|dimension| dimension.name.clone()).collect();
+        let names = batch
+            .spec()
+            .action_space
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.name.clone())
+            .collect();
         let mut recording = RerunRecording::create(path, names)?;
         let records = self.suite.records(journal);
         let mut progress = Progress::new("rerun", records.len() as u64);
@@ -243,7 +251,9 @@ impl Plan {
     /// The simulator, with images of the world model's size.
     fn physics(&self) -> World {
         let width = self.learned.as_ref().map(|parts| parts.model.spec().width as u32);
-        World::Physics { image_size: width.unwrap_or(DEFAULT_IMAGE_SIZE) }
+        World::Physics {
+            image_size: width.unwrap_or(DEFAULT_IMAGE_SIZE),
+        }
     }
 
     fn play(&self, world: &World, journal: &mut Journal, stop: &StopFlag) -> anyhow::Result<()> {
@@ -314,11 +324,7 @@ impl Plan {
         let summary = Summary::new((task, *first_seed, *episodes), success, fidelity);
         let shown = choose_showcases(&records, SHOWN);
         let learned = self.learned.clone().map(World::Learned);
-        let image_size = self
-            .learned
-            .as_ref()
-            .map_or(DEFAULT_IMAGE_SIZE, |parts| parts.model.spec().width as u32);
-        let showcases = replay_showcases(&shown, &World::Physics { image_size }, learned.as_ref())?;
+        let showcases = replay_showcases(&shown, &self.physics(), learned.as_ref())?;
         let report = Report {
             summary,
             showcases,
