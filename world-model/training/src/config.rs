@@ -121,6 +121,7 @@ impl TrainerConfig {
 }
 
 /// Refuses a config value.
+#[expect(clippy::needless_pass_by_value, reason = "mostly numbers, for which a reference only clutters the calls")]
 pub(crate) fn require(
     key: &'static str,
     fits: bool,

@@ -42,10 +42,10 @@ pub(crate) struct WorldValidation {
 impl WorldValidation {
     /// Chooses windows spread evenly over the validation episodes.
     pub(crate) fn new(recordings: &Recordings, chunk: usize) -> Result<Self, TrainingError> {
-        let short = spread(recordings.windows(&recordings.validation, chunk, 1)?, WINDOWS);
+        let short = spread(&recordings.windows(&recordings.validation, chunk, 1)?, WINDOWS);
         // Episodes may be too short for long predictions; these are then left out.
         let long = recordings.windows(&recordings.validation, CHUNKS * chunk, 1).unwrap_or_default();
-        Ok(Self { short, long: spread(long, LONG_WINDOWS), chunk })
+        Ok(Self { short, long: spread(&long, LONG_WINDOWS), chunk })
     }
 
     /// Measures a model and draws predictions.
@@ -127,7 +127,7 @@ impl WorldValidation {
 }
 
 /// Takes `count` windows at equal distances.
-fn spread(windows: Vec<Window>, count: usize) -> Vec<Window> {
+fn spread(windows: &[Window], count: usize) -> Vec<Window> {
     let count = count.min(windows.len());
     (0..count).map(|place| windows[place * windows.len() / count]).collect()
 }
