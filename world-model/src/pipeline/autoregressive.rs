@@ -365,7 +365,8 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_fit_are_named() {
-        let breaks: [(fn(&mut PredictConfig), &str); 5] = [
+        type Break = fn(&mut PredictConfig);
+        let breaks: [(Break, &str); 5] = [
             (|config| config.spec.chunk_length = 6, "chunk_length is 6"),
             (|config| config.spec.width = 20, "the width is 20"),
             (|config| config.dit.in_channels = 16, "dit.in_channels is 16"),
