@@ -3,9 +3,11 @@
 use std::error::Error;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Device, Tensor};
-use worldloop::world_model::dit::{Dit, DitInput, FrameCondition, RopeExponents};
-use worldloop_tests::{Array, Case, CaseError, Checks, Tolerance};
+use burn::tensor::activation::silu;
+use burn::tensor::{DType, Device, Int, Tensor};
+use worldloop::world_model::dit::{Dit, DitInput, FrameCondition, RopeExponents, TimeEmbedding};
+use worldloop::world_model::layers::RotaryTable;
+use worldloop_tests::{Array, Case, CaseError, Check, Checks, Tolerance};
 
 use crate::dit_weights::{load, nvidia_config};
 use crate::runner::{CaseResult, Outcome};
@@ -74,7 +76,7 @@ fn timesteps(case: &Case, device: &Device) -> Result<Tensor<2>, CaseError> {
         .tensor(device))
 }
 
-/// Compares what the network computes on the way, in its order.
+/// Compares what the network computes on the way, in its order, from its public parts.
 fn trace(
     case: &Case,
     checks: &mut Checks<'_>,
@@ -84,27 +86,80 @@ fn trace(
 ) -> Result<(), Box<dyn Error>> {
     let context = dit.project_context(case.array("in.crossattn_emb")?.tensor(device));
     checks.locate("dbg.context", &Array::from_tensor(&context.tokens));
-    let [_, _, frames, height, width] = case.array("in.x")?.tensor::<5>(device).dims();
-    let table = dit.rotary_table([frames, height, width], device);
-    let phases = case.array(&format!("dbg.rope_phase.{variant}"));
-    if let Ok(phases) = phases {
-        let name = format!("dbg.rope_phase.{variant}");
-        let half = phases.values.len() / table.tokens() / 2;
-        // Phases are compared through their cosines, of which the table has one per pair of channels.
-        let rows = phases
-            .values
-            .chunks(2 * half)
-            .flat_map(|row| row[..half].iter().map(|phase| phase.cos()));
-        let stored = Array {
-            shape: vec![table.tokens(), half],
-            values: rows.collect(),
-        };
-        let tolerance = case.tolerance(&name)?;
-        let computed = Array::from_tensor(&table.cos());
-        checks
-            .intermediate
-            .push(worldloop_tests::Check::compare(&name, &computed, &stored, tolerance));
+
+    let condition = FrameCondition::from_mask(case.array("in.condition_mask")?.tensor(device));
+    let scale: f64 = case.field(&case.config, "timestep_scale")?;
+    let time = dit.t_embedder.forward(timesteps(case, device)?.mul_scalar(scale));
+    let time = match &dit.conditioning.action {
+        Some(embedder) => {
+            let action = case.array("in.action")?.tensor(device);
+            embedder.forward(action, &condition).add_to(time)
+        }
+        None => time,
+    };
+    let normed = dit.t_embedding_norm.forward_f32(time.embedding);
+    for suffix in [String::new(), format!(".{variant}")] {
+        checks.locate(&format!("dbg.e{suffix}"), &Array::from_tensor(&normed));
+        checks.locate(&format!("dbg.lora{suffix}"), &Array::from_tensor(&time.shared));
     }
+
+    let latents: Tensor<5> = case.array("in.x")?.tensor(device);
+    let [_, _, frames, height, width] = latents.dims();
+    let rope = dit.rotary_table([frames, height, width], device);
+    trace_phases(case, checks, &rope, variant)?;
+    let mut tokens = dit
+        .x_embedder
+        .forward(input_channels(case, latents, device)?.cast(dit.dtype()));
+    let grid = dit.x_embedder.grid([frames, height, width]);
+    let compare = |checks: &mut Checks<'_>, name: &str, tokens: &Tensor<4>| {
+        let array = Array::from_tensor(tokens);
+        let shape = [array.shape[0], grid[0], grid[1], grid[2], array.shape[3]];
+        checks.locate(name, &array.reshaped(&shape));
+    };
+    compare(checks, "dbg.x0", &tokens);
+    let time = TimeEmbedding {
+        embedding: silu(normed),
+        shared: time.shared,
+    };
+    for (index, (block, context)) in dit.blocks.iter().zip(&context.key_values).enumerate() {
+        tokens = block.forward(tokens, &time, context, &rope);
+        compare(checks, &format!("dbg.block.{index}.{variant}"), &tokens);
+    }
+    compare(checks, &format!("dbg.block.last.{variant}"), &tokens);
+    Ok(())
+}
+
+/// Joins latents, condition mask and padding mask, which is brought to the latents' size by taking every n-th pixel.
+fn input_channels(case: &Case, latents: Tensor<5>, device: &Device) -> Result<Tensor<5>, CaseError> {
+    let condition: Tensor<5> = case.array("in.condition_mask")?.tensor(device);
+    let padding: Tensor<4> = case.array("in.padding_mask")?.tensor(device);
+    let [_, _, frames, height, width] = latents.dims();
+    let [batch, _, rows, columns] = padding.dims();
+    let every = |length: usize, wanted: usize| {
+        let indices = (0..wanted).map(|index| (index * length / wanted) as i32);
+        Tensor::<1, Int>::from_data(indices.collect::<Vec<_>>().as_slice(), device)
+    };
+    let padding = padding.select(2, every(rows, height)).select(3, every(columns, width));
+    let padding = padding.unsqueeze_dim::<5>(2).expand([batch, 1, frames, height, width]);
+    Ok(Tensor::cat(vec![latents, condition, padding], 1))
+}
+
+/// Compares phases through their cosines, of which the table has one per pair of channels.
+fn trace_phases(case: &Case, checks: &mut Checks<'_>, rope: &RotaryTable, variant: &str) -> Result<(), CaseError> {
+    let name = format!("dbg.rope_phase.{variant}");
+    let Ok(phases) = case.array(&name) else {
+        return Ok(());
+    };
+    let half = phases.shape[1] / 2;
+    let rows = phases.values.chunks(2 * half);
+    let stored = Array {
+        shape: vec![rope.tokens(), half],
+        values: rows
+            .flat_map(|row| row[..half].iter().map(|phase| phase.cos()))
+            .collect(),
+    };
+    let check = Check::compare(&name, &Array::from_tensor(&rope.cos()), &stored, case.tolerance(&name)?);
+    checks.intermediate.push(check);
     Ok(())
 }
 

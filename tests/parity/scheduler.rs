@@ -28,7 +28,7 @@ pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> Case
     let velocity = velocity(case)?;
     for steps in case.field::<Vec<usize>>(params, "steps")? {
         let schedule = table.schedule(steps);
-        compare_table(case, checks, &format!("out.n{steps}"), &schedule, kind)?;
+        compare_table(checks, &format!("out.n{steps}"), &schedule, kind)?;
         compare_states(
             case,
             checks,
@@ -52,7 +52,6 @@ fn velocity(case: &Case) -> Result<AnalyticVelocity, CaseError> {
 }
 
 fn compare_table(
-    case: &Case,
     checks: &mut Checks<'_>,
     start: &str,
     schedule: &SigmaSchedule,
