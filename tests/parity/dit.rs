@@ -9,6 +9,9 @@ use worldloop_tests::{Array, Case, CaseError, Checks};
 use crate::dit_weights::{diffusers_config, load};
 use crate::runner::{CaseResult, Outcome};
 
+/// The epsilon that diffusers has in the norms of queries and keys.
+const DIFFUSERS_EPS: f64 = 1e-5;
+
 /// The epsilon that NVIDIA's code has in the norms of queries and keys.
 const NVIDIA_EPS: f64 = 1e-6;
 
@@ -21,7 +24,9 @@ pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> Case
     {
         return Ok(Outcome::OutOfScope("it needs a control branch".to_string()));
     }
-    let eps: f64 = case.field(&case.description["params"], "qk_norm_eps")?;
+    let eps = case
+        .field(&case.description["params"], "qk_norm_eps")
+        .unwrap_or(DIFFUSERS_EPS);
     let variants = [
         ("out.sample", RopeExponents::Exact, eps),
         ("alt.sample_qk_norm_eps_1e-6", RopeExponents::Exact, NVIDIA_EPS),
@@ -48,7 +53,7 @@ fn forward(case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<5>, Box<dyn
         timesteps: timesteps(case, device)?,
         context: &context,
         condition: &condition,
-        padding_mask: Some(case.array("in.padding_mask")?.tensor(device)),
+        padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
         action: None,
         rope: None,
     }))

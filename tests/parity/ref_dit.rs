@@ -60,7 +60,7 @@ pub(crate) fn forward(case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<
         timesteps: timesteps(case, device)?,
         context: &context,
         condition: &condition,
-        padding_mask: Some(case.array("in.padding_mask")?.tensor(device)),
+        padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
         action: action.map(|action| action.tensor(device)),
         rope: None,
     }))
@@ -132,8 +132,14 @@ fn trace(
 /// Joins latents, condition mask and padding mask, which is brought to the latents' size by taking every n-th pixel.
 fn input_channels(case: &Case, latents: Tensor<5>, device: &Device) -> Result<Tensor<5>, CaseError> {
     let condition: Tensor<5> = case.array("in.condition_mask")?.tensor(device);
-    let padding: Tensor<4> = case.array("in.padding_mask")?.tensor(device);
     let [_, _, frames, height, width] = latents.dims();
+    if !case.field::<bool>(&case.config, "concat_padding_mask")? {
+        return Ok(Tensor::cat(vec![latents, condition], 1));
+    }
+    let padding: Tensor<4> = match case.array("in.padding_mask") {
+        Ok(mask) => mask.tensor(device),
+        Err(_) => Tensor::zeros([latents.dims()[0], 1, height, width], device),
+    };
     let [batch, _, rows, columns] = padding.dims();
     let every = |length: usize, wanted: usize| {
         let indices = (0..wanted).map(|index| (index * length / wanted) as i32);

@@ -15,7 +15,7 @@ pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> Case
     for clip in case.names_after("in.video.") {
         let video: Tensor<5> = case.array(&format!("in.video.{clip}"))?.tensor(device);
         // The reference goes through the clip piece by piece; both ways must give its numbers.
-        for mean in [vae.encode(video.clone()).mean, encode_streamed(&vae, video.clone())] {
+        for mean in [vae.encode(video.clone()).mean, encode_streamed(&vae, &video)] {
             checks.compare(&format!("out.mu.{clip}"), &Array::from_tensor(&mean))?;
             let latent = vae.stats.normalize(mean.clone());
             checks.compare(&format!("out.latent.{clip}"), &Array::from_tensor(&latent))?;
@@ -45,12 +45,12 @@ fn compare_decoded(
     checks.compare(name, &Array::from_tensor(&vae.decode_latents(latents.clone())))?;
     checks.compare(
         name,
-        &Array::from_tensor(&decode_streamed(vae, vae.stats.denormalize(latents))),
+        &Array::from_tensor(&decode_streamed(vae, &vae.stats.denormalize(latents))),
     )
 }
 
 /// Encodes the first frame, then one latent frame's worth of frames at a time.
-fn encode_streamed(vae: &WanVae, video: Tensor<5>) -> Tensor<5> {
+fn encode_streamed(vae: &WanVae, video: &Tensor<5>) -> Tensor<5> {
     let (frames, window) = (video.dims()[2], vae.temporal_compression);
     let mut state = EncoderState::new();
     let mut means = vec![vae.encode_chunk(video.clone().narrow(2, 0, 1), &mut state).mean];
@@ -64,7 +64,7 @@ fn encode_streamed(vae: &WanVae, video: Tensor<5>) -> Tensor<5> {
 }
 
 /// Decodes one latent frame at a time.
-fn decode_streamed(vae: &WanVae, latents: Tensor<5>) -> Tensor<5> {
+fn decode_streamed(vae: &WanVae, latents: &Tensor<5>) -> Tensor<5> {
     let mut state = DecoderState::new();
     let frames = 0..latents.dims()[2];
     Tensor::cat(

@@ -6,8 +6,8 @@
 pub mod checkpoint;
 pub mod diffusion;
 pub mod dit;
-pub mod layers;
 pub mod judge;
+pub mod layers;
 pub mod pipeline;
 pub mod vae;
 pub mod video;

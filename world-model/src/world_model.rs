@@ -127,7 +127,9 @@ pub enum WorldModelError {
         found_width: usize,
     },
     /// The number of cameras is wrong.
-    #[error("the model `{model}` sees {expected} camera(s), {found} were given: pass one list of frames per camera of its spec")]
+    #[error(
+        "the model `{model}` sees {expected} camera(s), {found} were given: pass one list of frames per camera of its spec"
+    )]
     Cameras {
         /// Name of the model.
         model: String,
@@ -147,7 +149,9 @@ pub enum WorldModelError {
         found: usize,
     },
     /// An action has the wrong number of values.
-    #[error("an action has {found} values, the model `{model}` was trained with {expected} ({names}): check the action space")]
+    #[error(
+        "an action has {found} values, the model `{model}` was trained with {expected} ({names}): check the action space"
+    )]
     ActionSize {
         /// Name of the model.
         model: String,
@@ -169,7 +173,9 @@ pub enum WorldModelError {
         value: f32,
     },
     /// The network returned something that is not a number.
-    #[error("the model `{model}` predicted a frame that is not finite in chunk {chunk}: the checkpoint is damaged or the precision too low")]
+    #[error(
+        "the model `{model}` predicted a frame that is not finite in chunk {chunk}: the checkpoint is damaged or the precision too low"
+    )]
     PredictionNotFinite {
         /// Name of the model.
         model: String,

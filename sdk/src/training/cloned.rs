@@ -49,7 +49,10 @@ impl Default for ClonedTrainingConfig {
                 steps: 8_000,
                 evaluate_every: 500,
                 keep_every_evaluation: true,
-                optimizer: OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() },
+                optimizer: OptimizerConfig {
+                    learning_rate: 1e-3,
+                    ..OptimizerConfig::default()
+                },
                 ..TrainerConfig::default()
             },
             datasets: Vec::new(),
@@ -90,7 +93,11 @@ impl ClonedObjective {
         let recordings = Recordings::load(&config.datasets, &config.camera)?;
         let (size, actions) = (config.network.image_size, recordings.info().actions.len());
         if recordings.size() != [size, size] {
-            return refuse("network.image_size", format!("{:?}, the recorded size", recordings.size()), size.to_string());
+            return refuse(
+                "network.image_size",
+                format!("{:?}, the recorded size", recordings.size()),
+                size.to_string(),
+            );
         }
         if config.network.action_size != actions {
             let found = config.network.action_size.to_string();
@@ -99,17 +106,32 @@ impl ClonedObjective {
         let windows = imitated(&config, &recordings.training);
         let validation = imitated(&config, &recordings.validation);
         if windows.is_empty() || validation.is_empty() {
-            let (path, what) = (recordings.path().to_path_buf(), "successful episodes of the experts to train and validate on");
-            return Err(TrainingError::TooLittleData { path, what, expected: 2, found: 0 });
+            let (path, what) = (
+                recordings.path().to_path_buf(),
+                "successful episodes of the experts to train and validate on",
+            );
+            return Err(TrainingError::TooLittleData {
+                path,
+                what,
+                expected: 2,
+                found: 0,
+            });
         }
-        Ok(Self { config, recordings, windows, validation })
+        Ok(Self {
+            config,
+            recordings,
+            windows,
+            validation,
+        })
     }
 
     /// Returns images, tasks, actions and weights as tensors: weights are 0 beyond an episode's end.
     fn batch(&self, chosen: &[(&Episode, Window, Task)], random: Option<&mut StepRandom>, device: &Device) -> Batch {
         let (horizon, size) = (self.config.network.horizon, self.config.network.action_size);
-        let images: Vec<&RgbImage> =
-            chosen.iter().map(|(episode, window, _)| &self.recordings.frames(episode)[window.start]).collect();
+        let images: Vec<&RgbImage> = chosen
+            .iter()
+            .map(|(episode, window, _)| &self.recordings.frames(episode)[window.start])
+            .collect();
         let images = match random {
             None => images_tensor(&images, device),
             Some(random) => {
@@ -123,7 +145,11 @@ impl ClonedObjective {
             let taken = &episode.actions[window.start..window.start + window.actions];
             for place in 0..horizon {
                 let within = place < taken.len();
-                let action = if within { taken[place].clone() } else { hold_still(&taken[taken.len() - 1]) };
+                let action = if within {
+                    taken[place].clone()
+                } else {
+                    hold_still(&taken[taken.len() - 1])
+                };
                 actions.extend(action);
                 weights.extend((0..size).map(|value| match (within, value + 1 == size) {
                     (false, _) => 0.0,
@@ -149,7 +175,8 @@ impl ClonedObjective {
         let deviation = self.config.pixel_noise * random.uniform();
         let noise = random.normals(image.as_raw().len());
         let (width, height) = image.dimensions();
-        let inside = |place: u32, shift: i64, size: u32| (i64::from(place) + shift).clamp(0, i64::from(size) - 1) as u32;
+        let inside =
+            |place: u32, shift: i64, size: u32| (i64::from(place) + shift).clamp(0, i64::from(size) - 1) as u32;
         RgbImage::from_fn(width, height, |x, y| {
             let mut pixel = *image.get_pixel(inside(x, right, width), inside(y, down, height));
             let start = 3 * (y * width + x) as usize;
@@ -200,7 +227,8 @@ impl Objective for ClonedObjective {
             .map(|_| self.windows[random.index(self.windows.len())])
             .map(|(window, task)| (&self.recordings.training[window.episode], window, task))
             .collect();
-        self.batch(&chosen, Some(&mut random), &network.conv1.weight.device()).error(network)
+        self.batch(&chosen, Some(&mut random), &network.conv1.weight.device())
+            .error(network)
     }
 
     fn evaluate(&self, network: &ClonedNetwork, _picture: &Path) -> Result<Evaluation, TrainingError> {
@@ -223,10 +251,16 @@ impl Objective for ClonedObjective {
             Ok(bytes) => bytes,
             Err(error) => {
                 let source = std::io::Error::other(error);
-                return Err(TrainingError::Write { path: path.to_path_buf(), source });
+                return Err(TrainingError::Write {
+                    path: path.to_path_buf(),
+                    source,
+                });
             }
         };
-        std::fs::write(path, bytes).map_err(|source| TrainingError::Write { path: path.to_path_buf(), source })
+        std::fs::write(path, bytes).map_err(|source| TrainingError::Write {
+            path: path.to_path_buf(),
+            source,
+        })
     }
 }
 
@@ -240,7 +274,14 @@ fn imitated(config: &ClonedTrainingConfig, episodes: &[Episode]) -> Vec<(Window,
         };
         let horizon = config.network.horizon;
         found.extend((0..episode.len()).map(|start| {
-            (Window { episode: place, start, actions: horizon.min(episode.len() - start) }, task)
+            (
+                Window {
+                    episode: place,
+                    start,
+                    actions: horizon.min(episode.len() - start),
+                },
+                task,
+            )
         }));
     }
     found
@@ -253,9 +294,7 @@ mod tests {
 
     use image::Rgb;
     use worldloop_policies::cloned::CAMERA;
-    use worldloop_world_model_data::{
-        ActionInfo, CameraInfo, DatasetInfo, EpisodeInfo, EpisodeWriter, FORMAT_VERSION,
-    };
+    use worldloop_world_model_data::{ActionInfo, CameraInfo, DatasetInfo, EpisodeInfo, EpisodeWriter, FORMAT_VERSION};
     use worldloop_world_model_training::{RunFolder, Trainer};
 
     use super::*;
@@ -263,7 +302,13 @@ mod tests {
     /// The expert moves towards the bright half of the image.
     fn episode(seed: u64, policy: &str) -> Episode {
         let bright_left = seed.is_multiple_of(2);
-        let frame = RgbImage::from_fn(16, 16, |x, _| if (x < 8) == bright_left { Rgb([240; 3]) } else { Rgb([10; 3]) });
+        let frame = RgbImage::from_fn(16, 16, |x, _| {
+            if (x < 8) == bright_left {
+                Rgb([240; 3])
+            } else {
+                Rgb([10; 3])
+            }
+        });
         let action = vec![if bright_left { -0.8 } else { 0.8 }, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
         Episode {
             info: EpisodeInfo {
@@ -283,10 +328,20 @@ mod tests {
     }
 
     fn config(folder: &Path, policy: &str) -> ClonedTrainingConfig {
-        let action = |name: usize| ActionInfo { name: name.to_string(), unit: "1".into(), low: -1.0, high: 1.0, scale: 1.0 };
+        let action = |name: usize| ActionInfo {
+            name: name.to_string(),
+            unit: "1".into(),
+            low: -1.0,
+            high: 1.0,
+            scale: 1.0,
+        };
         let info = DatasetInfo {
             version: FORMAT_VERSION,
-            cameras: vec![CameraInfo { name: CAMERA.into(), width: 16, height: 16 }],
+            cameras: vec![CameraInfo {
+                name: CAMERA.into(),
+                width: 16,
+                height: 16,
+            }],
             actions: (0..7).map(action).collect(),
             action_frame: "gripper".into(),
             frame_rate_hz: 5.0,
@@ -296,11 +351,23 @@ mod tests {
         for seed in 0..8 {
             writer.write(seed, &episode(seed as u64, policy)).expect("written");
         }
-        let optimizer = OptimizerConfig { learning_rate: 3e-3, warmup_steps: 5, ..OptimizerConfig::default() };
+        let optimizer = OptimizerConfig {
+            learning_rate: 3e-3,
+            warmup_steps: 5,
+            ..OptimizerConfig::default()
+        };
         ClonedTrainingConfig {
-            trainer: TrainerConfig { steps: 80, evaluate_every: 40, optimizer, ..ClonedTrainingConfig::default().trainer },
+            trainer: TrainerConfig {
+                steps: 80,
+                evaluate_every: 40,
+                optimizer,
+                ..ClonedTrainingConfig::default().trainer
+            },
             datasets: vec![data],
-            network: ClonedNetworkConfig::new().with_image_size(16).with_channels([4, 6, 8]).with_d_hidden(16),
+            network: ClonedNetworkConfig::new()
+                .with_image_size(16)
+                .with_channels([4, 6, 8])
+                .with_d_hidden(16),
             batch_size: 8,
             ..ClonedTrainingConfig::default()
         }
@@ -315,7 +382,11 @@ mod tests {
         let mut trainer = Trainer::new(objective, config.trainer, run, false, &Device::flex()).expect("a trainer");
         let summary = trainer.run(|_| ControlFlow::Continue(())).expect("training works");
         assert!(summary.evaluation.metrics["validation_error"] < 0.2, "{summary:?}");
-        for file in ["cloned-000040.safetensors", "cloned-000080.safetensors", "cloned.safetensors"] {
+        for file in [
+            "cloned-000040.safetensors",
+            "cloned-000080.safetensors",
+            "cloned.safetensors",
+        ] {
             let bytes = std::fs::read(folder.path().join("run").join(file)).expect(file);
             ClonedNetwork::from_safetensors(&bytes, &Device::flex()).expect("a network");
         }
@@ -324,7 +395,9 @@ mod tests {
     #[test]
     fn episodes_of_others_are_not_imitated() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = ClonedObjective::new(config(folder.path(), "random")).expect_err("no expert").to_string();
+        let error = ClonedObjective::new(config(folder.path(), "random"))
+            .expect_err("no expert")
+            .to_string();
         assert!(error.contains("episodes of the experts"), "{error}");
     }
 }

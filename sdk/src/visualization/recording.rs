@@ -25,7 +25,9 @@ pub struct RerunRecording {
 
 impl std::fmt::Debug for RerunRecording {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RerunRecording").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("RerunRecording")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +57,8 @@ impl RerunRecording {
     pub fn log(&mut self, showcase: &Showcase) -> Result<(), VisualizationError> {
         let record = &showcase.record;
         self.set_frame(0);
-        self.stream.log(EPISODE, &TextDocument::from_markdown(describe(record)))?;
+        self.stream
+            .log(EPISODE, &TextDocument::from_markdown(describe(record)))?;
         if let Some(predicted) = &showcase.predicted {
             self.log_world(LEARNED, predicted)?;
         }
@@ -63,7 +66,8 @@ impl RerunRecording {
         for (step, action) in record.actions.0.iter().enumerate() {
             self.set_frame(step + 1);
             for (name, value) in self.action_names.iter().zip(&action.0) {
-                self.stream.log(number(ACTION, name), &Scalars::single(f64::from(*value)))?;
+                self.stream
+                    .log(number(ACTION, name), &Scalars::single(f64::from(*value)))?;
             }
         }
         self.next_frame += record.steps as i64 + 1 + GAP_FRAMES;
@@ -75,10 +79,12 @@ impl RerunRecording {
     /// # Errors
     /// [`VisualizationError::Flush`].
     pub fn finish(self) -> Result<(), VisualizationError> {
-        self.stream.flush_blocking().map_err(|source| VisualizationError::Flush {
-            path: self.path,
-            source: Box::new(source),
-        })
+        self.stream
+            .flush_blocking()
+            .map_err(|source| VisualizationError::Flush {
+                path: self.path,
+                source: Box::new(source),
+            })
     }
 
     fn log_world(&self, world: &str, played: &Replayed) -> Result<(), VisualizationError> {
@@ -147,15 +153,28 @@ mod tests {
             instruction: "reach".into(),
             actions,
         };
-        let names = spec.action_space.dimensions.into_iter().map(|dimension| dimension.name).collect();
+        let names = spec
+            .action_space
+            .dimensions
+            .into_iter()
+            .map(|dimension| dimension.name)
+            .collect();
         let mut recording = RerunRecording::create(&path, names).unwrap();
         for showcase in replay_showcases(&[record], &physics(), Some(&learned())).unwrap() {
             recording.log(&showcase).unwrap();
         }
         recording.finish().unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        for word in ["/learned/third_person", "/physics/third_person", "/action/delta_x", "/reward/learned"] {
-            assert!(bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+        for word in [
+            "/learned/third_person",
+            "/physics/third_person",
+            "/action/delta_x",
+            "/reward/learned",
+        ] {
+            assert!(
+                bytes.windows(word.len()).any(|window| window == word.as_bytes()),
+                "{word}"
+            );
         }
     }
 }

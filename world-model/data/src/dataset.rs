@@ -145,8 +145,21 @@ impl Dataset {
             let path = self.path.join(strip_name(index, &camera.name));
             frames.insert(camera.name.clone(), read_strip(&path, camera, file.actions.len() + 1)?);
         }
-        let EpisodeFile { info, actions, rewards, successes, progress } = file;
-        let episode = Episode { info, frames, actions, rewards, successes, progress };
+        let EpisodeFile {
+            info,
+            actions,
+            rewards,
+            successes,
+            progress,
+        } = file;
+        let episode = Episode {
+            info,
+            frames,
+            actions,
+            rewards,
+            successes,
+            progress,
+        };
         episode.check(&self.info, &self.path.join(json_name(index)).display().to_string())?;
         Ok(episode)
     }
@@ -157,18 +170,31 @@ impl Dataset {
     /// As [`load`](Self::load), and [`DatasetError::Empty`] if there is none.
     pub fn load_all(&self) -> Result<Vec<Episode>, DatasetError> {
         if self.is_empty() {
-            return Err(DatasetError::Empty { path: self.path.clone() });
+            return Err(DatasetError::Empty {
+                path: self.path.clone(),
+            });
         }
         self.indices.iter().map(|&index| self.load(index)).collect()
     }
 
     fn read_file(&self, index: usize) -> Result<EpisodeFile, DatasetError> {
         if self.indices.binary_search(&index).is_err() {
-            return Err(DatasetError::NoEpisode { path: self.path.clone(), index, count: self.len() });
+            return Err(DatasetError::NoEpisode {
+                path: self.path.clone(),
+                index,
+                count: self.len(),
+            });
         }
         let path = self.path.join(json_name(index));
-        let text = std::fs::read(&path).map_err(|source| DatasetError::Read { path: path.clone(), source })?;
-        serde_json::from_slice(&text).map_err(|source| DatasetError::Json { path, what: "episode", source })
+        let text = std::fs::read(&path).map_err(|source| DatasetError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        serde_json::from_slice(&text).map_err(|source| DatasetError::Json {
+            path,
+            what: "episode",
+            source,
+        })
     }
 }
 
@@ -197,11 +223,16 @@ pub(crate) fn read_info(folder: &Path) -> Result<Option<DatasetInfo>, DatasetErr
 
 /// Lists the complete episodes of a folder, ascending.
 pub(crate) fn list_indices(folder: &Path) -> Result<Vec<usize>, DatasetError> {
-    let read_error = |source| DatasetError::Read { path: folder.to_path_buf(), source };
+    let read_error = |source| DatasetError::Read {
+        path: folder.to_path_buf(),
+        source,
+    };
     let mut indices = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(read_error)? {
         let name = entry.map_err(read_error)?.file_name();
-        let digits = name.to_str().and_then(|name| name.strip_prefix("episode-")?.strip_suffix(".json"));
+        let digits = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("episode-")?.strip_suffix(".json"));
         indices.extend(digits.and_then(|digits| digits.parse::<usize>().ok()));
     }
     indices.sort_unstable();
@@ -218,9 +249,15 @@ pub(crate) fn strip_name(index: usize, camera: &str) -> String {
 
 /// Reads a strip of frames, one below the other.
 fn read_strip(path: &Path, camera: &CameraInfo, count: usize) -> Result<Vec<RgbImage>, DatasetError> {
-    let bytes = std::fs::read(path).map_err(|source| DatasetError::Read { path: path.to_path_buf(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| DatasetError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
     let strip = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png)
-        .map_err(|source| DatasetError::Image { path: path.to_path_buf(), source })?
+        .map_err(|source| DatasetError::Image {
+            path: path.to_path_buf(),
+            source,
+        })?
         .into_rgb8();
     let expected = (camera.width, camera.height * count as u32);
     if strip.dimensions() != expected {
@@ -235,5 +272,7 @@ fn read_strip(path: &Path, camera: &CameraInfo, count: usize) -> Result<Vec<RgbI
     }
     let frame_bytes = (camera.width * camera.height * 3) as usize;
     let frames = strip.as_raw().chunks_exact(frame_bytes);
-    Ok(frames.filter_map(|frame| RgbImage::from_raw(camera.width, camera.height, frame.to_vec())).collect())
+    Ok(frames
+        .filter_map(|frame| RgbImage::from_raw(camera.width, camera.height, frame.to_vec()))
+        .collect())
 }

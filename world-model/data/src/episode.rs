@@ -84,8 +84,16 @@ impl Episode {
                 camera: camera.name.clone(),
                 found: self.frames.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
             })?;
-            check_count(location, &format!("frames of `{}`", camera.name), self.len() + 1, frames.len())?;
-            if let Some(frame) = frames.iter().find(|frame| frame.dimensions() != (camera.width, camera.height)) {
+            check_count(
+                location,
+                &format!("frames of `{}`", camera.name),
+                self.len() + 1,
+                frames.len(),
+            )?;
+            if let Some(frame) = frames
+                .iter()
+                .find(|frame| frame.dimensions() != (camera.width, camera.height))
+            {
                 return Err(DatasetError::ImageSize {
                     location: format!("{location}, camera {}", camera.name),
                     expected_width: camera.width,
@@ -104,7 +112,12 @@ fn check_count(location: &str, what: &str, expected: usize, found: usize) -> Res
     if expected == found {
         return Ok(());
     }
-    Err(DatasetError::Count { location: location.to_string(), what: what.to_string(), expected, found })
+    Err(DatasetError::Count {
+        location: location.to_string(),
+        what: what.to_string(),
+        expected,
+        found,
+    })
 }
 
 fn check_finite<'a>(
@@ -114,7 +127,12 @@ fn check_finite<'a>(
 ) -> Result<(), DatasetError> {
     for (step, row) in rows.enumerate() {
         if let Some(&value) = row.iter().find(|value| !value.is_finite()) {
-            return Err(DatasetError::NotFinite { location: location.to_string(), what, step, value });
+            return Err(DatasetError::NotFinite {
+                location: location.to_string(),
+                what,
+                step,
+                value,
+            });
         }
     }
     Ok(())

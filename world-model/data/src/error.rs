@@ -39,7 +39,9 @@ pub enum DatasetError {
         source: io::Error,
     },
     /// A file could not be written.
-    #[error("`{path}` can't be written ({source}): check free space and permissions, then run the same command again to go on")]
+    #[error(
+        "`{path}` can't be written ({source}): check free space and permissions, then run the same command again to go on"
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -106,7 +108,9 @@ pub enum DatasetError {
         found: String,
     },
     /// A value is NaN or infinite.
-    #[error("{what} of step {step} in `{location}` is {value}: recordings must be finite, look at the policy and the env")]
+    #[error(
+        "{what} of step {step} in `{location}` is {value}: recordings must be finite, look at the policy and the env"
+    )]
     NotFinite {
         /// File or episode.
         location: String,

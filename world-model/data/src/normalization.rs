@@ -39,7 +39,13 @@ struct Sums {
 
 impl Default for Sums {
     fn default() -> Self {
-        Self { count: 0.0, mean: 0.0, squares: 0.0, min: f32::INFINITY, max: f32::NEG_INFINITY }
+        Self {
+            count: 0.0,
+            mean: 0.0,
+            squares: 0.0,
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+        }
     }
 }
 

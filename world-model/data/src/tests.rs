@@ -8,10 +8,20 @@ use image::{Rgb, RgbImage};
 use super::*;
 
 fn info() -> DatasetInfo {
-    let action = |name: &str| ActionInfo { name: name.into(), unit: "m".into(), low: -1.0, high: 1.0, scale: 0.05 };
+    let action = |name: &str| ActionInfo {
+        name: name.into(),
+        unit: "m".into(),
+        low: -1.0,
+        high: 1.0,
+        scale: 0.05,
+    };
     DatasetInfo {
         version: FORMAT_VERSION,
-        cameras: vec![CameraInfo { name: "third_person".into(), width: 6, height: 4 }],
+        cameras: vec![CameraInfo {
+            name: "third_person".into(),
+            width: 6,
+            height: 4,
+        }],
         actions: vec![action("delta_x"), action("delta_y")],
         action_frame: "gripper".into(),
         frame_rate_hz: 5.0,
@@ -74,7 +84,10 @@ fn half_an_episode_does_not_count() {
 fn another_description_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     recorded(folder.path());
-    let other = DatasetInfo { frame_rate_hz: 10.0, ..info() };
+    let other = DatasetInfo {
+        frame_rate_hz: 10.0,
+        ..info()
+    };
     let error = EpisodeWriter::open(folder.path(), other).expect_err("another rate");
     assert!(error.to_string().contains("frame_rate_hz"), "{error}");
 }
@@ -84,7 +97,9 @@ fn an_unknown_key_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     recorded(folder.path());
     let path = folder.path().join("dataset.json");
-    let text = std::fs::read_to_string(&path).expect("readable").replacen('{', "{\"colour\":1,", 1);
+    let text = std::fs::read_to_string(&path)
+        .expect("readable")
+        .replacen('{', "{\"colour\":1,", 1);
     std::fs::write(&path, text).expect("written");
     let error = Dataset::open(folder.path()).expect_err("an unknown key").to_string();
     assert!(error.contains("colour") && error.contains("dataset.json"), "{error}");
@@ -95,10 +110,15 @@ fn a_missing_key_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let dataset = recorded(folder.path());
     let path = folder.path().join("episode-000000.json");
-    let text = std::fs::read_to_string(&path).expect("readable").replace("\"rewards\"", "\"reward\"");
+    let text = std::fs::read_to_string(&path)
+        .expect("readable")
+        .replace("\"rewards\"", "\"reward\"");
     std::fs::write(&path, text).expect("written");
     let error = dataset.load(0).expect_err("no rewards").to_string();
-    assert!(error.contains("reward") && error.contains("episode-000000.json"), "{error}");
+    assert!(
+        error.contains("reward") && error.contains("episode-000000.json"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -120,7 +140,17 @@ fn an_episode_with_a_frame_too_few_is_not_written() {
     let mut short = episode(3);
     short.frames.get_mut("third_person").expect("the camera").pop();
     let error = writer.write(0, &short).expect_err("a frame is missing");
-    assert!(matches!(error, DatasetError::Count { expected: 4, found: 3, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            DatasetError::Count {
+                expected: 4,
+                found: 3,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(Dataset::open(folder.path()).expect("a dataset").is_empty());
 }
 
@@ -147,7 +177,10 @@ fn a_folder_that_cannot_be_written_is_named() {
     let file = folder.path().join("taken");
     std::fs::write(&file, b"a file, no folder").expect("written");
     let error = EpisodeWriter::open(file.join("dataset"), info()).expect_err("below a file");
-    assert!(matches!(error, DatasetError::Write { .. }) && error.to_string().contains("taken"), "{error}");
+    assert!(
+        matches!(error, DatasetError::Write { .. }) && error.to_string().contains("taken"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -27,8 +27,14 @@ pub fn windows(lengths: &[usize], chunk: usize, stride: usize, shortest: usize) 
     let shortest = shortest.clamp(1, chunk.max(1));
     let mut found = Vec::new();
     for (episode, &length) in lengths.iter().enumerate() {
-        let starts = (0..length).step_by(stride.max(1)).filter(|start| length - start >= shortest);
-        found.extend(starts.map(|start| Window { episode, start, actions: chunk.min(length - start) }));
+        let starts = (0..length)
+            .step_by(stride.max(1))
+            .filter(|start| length - start >= shortest);
+        found.extend(starts.map(|start| Window {
+            episode,
+            start,
+            actions: chunk.min(length - start),
+        }));
     }
     found
 }
@@ -63,7 +69,18 @@ mod tests {
     fn every_start_is_a_window_and_the_last_are_ragged() {
         let found = windows(&[5, 0, 2], 4, 1, 1);
         let starts: Vec<(usize, usize, usize)> = found.iter().map(|w| (w.episode, w.start, w.actions)).collect();
-        assert_eq!(starts, [(0, 0, 4), (0, 1, 4), (0, 2, 3), (0, 3, 2), (0, 4, 1), (2, 0, 2), (2, 1, 1)]);
+        assert_eq!(
+            starts,
+            [
+                (0, 0, 4),
+                (0, 1, 4),
+                (0, 2, 3),
+                (0, 3, 2),
+                (0, 4, 1),
+                (2, 0, 2),
+                (2, 1, 1)
+            ]
+        );
     }
 
     #[test]
@@ -74,7 +91,11 @@ mod tests {
 
     #[test]
     fn frames_beyond_the_end_repeat_the_last() {
-        let window = Window { episode: 0, start: 3, actions: 2 };
+        let window = Window {
+            episode: 0,
+            start: 3,
+            actions: 2,
+        };
         assert_eq!([window.frame(0), window.frame(2), window.frame(8)], [3, 5, 5]);
     }
 

@@ -29,7 +29,10 @@ impl EpisodeWriter {
     /// of another description, and reading errors as in [`Dataset::open`](crate::Dataset::open).
     pub fn open(path: impl AsRef<Path>, info: DatasetInfo) -> Result<Self, DatasetError> {
         let path = path.as_ref().to_path_buf();
-        std::fs::create_dir_all(&path).map_err(|source| DatasetError::Write { path: path.clone(), source })?;
+        std::fs::create_dir_all(&path).map_err(|source| DatasetError::Write {
+            path: path.clone(),
+            source,
+        })?;
         match read_info(&path)? {
             None => write_json(&path.join(INFO_FILE), "dataset description", &info)?,
             Some(found) => {
@@ -94,7 +97,9 @@ fn first_difference(found: &DatasetInfo, wanted: &DatasetInfo) -> Option<&'stati
         ("action_frame", found.action_frame != wanted.action_frame),
         ("frame_rate_hz", found.frame_rate_hz != wanted.frame_rate_hz),
     ];
-    differences.into_iter().find_map(|(field, differs)| differs.then_some(field))
+    differences
+        .into_iter()
+        .find_map(|(field, differs)| differs.then_some(field))
 }
 
 /// Puts frames one below the other and compresses them without loss.
@@ -104,7 +109,10 @@ fn encode_strip(frames: &[RgbImage], path: &Path) -> Result<Vec<u8>, DatasetErro
     let mut png = Cursor::new(Vec::new());
     PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Up)
         .write_image(&pixels, width, height * frames.len() as u32, ExtendedColorType::Rgb8)
-        .map_err(|source| DatasetError::Image { path: path.to_path_buf(), source })?;
+        .map_err(|source| DatasetError::Image {
+            path: path.to_path_buf(),
+            source,
+        })?;
     Ok(png.into_inner())
 }
 
@@ -131,6 +139,9 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
     write().map_err(|source| {
         // What is left of a full disk's attempt only takes space; that it may not be there is fine.
         let _ = std::fs::remove_file(&temporary);
-        DatasetError::Write { path: path.to_path_buf(), source }
+        DatasetError::Write {
+            path: path.to_path_buf(),
+            source,
+        }
     })
 }

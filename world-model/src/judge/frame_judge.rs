@@ -38,7 +38,9 @@ pub enum JudgeWeightsError {
         source: serde_json::Error,
     },
     /// No network can be built from the config.
-    #[error("the judge config in `{location}` describes no network: tasks, and frame sides of 16 to 1024 pixels in steps of 16, are needed")]
+    #[error(
+        "the judge config in `{location}` describes no network: tasks, and frame sides of 16 to 1024 pixels in steps of 16, are needed"
+    )]
     Sizes {
         /// Where the weights came from.
         location: String,
@@ -48,7 +50,11 @@ pub enum JudgeWeightsError {
 impl FrameJudge {
     /// Puts a network to work.
     pub fn new(config: JudgeNetworkConfig, network: JudgeNetwork, device: &Device) -> Self {
-        Self { config, network, device: device.clone() }
+        Self {
+            config,
+            network,
+            device: device.clone(),
+        }
     }
 
     /// Reads a judge from its checkpoint.
@@ -77,7 +83,10 @@ impl FrameJudge {
 
     fn task_index(&self, task: &str) -> Result<usize, JudgeError> {
         let found = self.config.tasks.iter().position(|known| known == task);
-        found.ok_or_else(|| JudgeError::UnknownTask { known: self.config.tasks.join(", "), found: task.to_string() })
+        found.ok_or_else(|| JudgeError::UnknownTask {
+            known: self.config.tasks.join(", "),
+            found: task.to_string(),
+        })
     }
 
     fn check_size(&self, request: &JudgeRequest<'_>) -> Result<(), JudgeError> {
@@ -86,14 +95,24 @@ impl FrameJudge {
         if (expected_height, expected_width) == (found_height, found_width) {
             return Ok(());
         }
-        Err(JudgeError::FrameSize { expected_height, expected_width, found_height, found_width })
+        Err(JudgeError::FrameSize {
+            expected_height,
+            expected_width,
+            found_height,
+            found_width,
+        })
     }
 
     fn judge_batch(&self, requests: &[JudgeRequest<'_>], tasks: &[usize]) -> Vec<Judgement> {
         let (batch, count) = (requests.len(), self.config.tasks.len());
-        let pixels: Vec<f32> = requests.iter().flat_map(|request| request.frame.values.iter().copied()).collect();
-        let one_hot: Vec<f32> =
-            tasks.iter().flat_map(|&task| (0..count).map(move |index| f32::from(u8::from(index == task)))).collect();
+        let pixels: Vec<f32> = requests
+            .iter()
+            .flat_map(|request| request.frame.values.iter().copied())
+            .collect();
+        let one_hot: Vec<f32> = tasks
+            .iter()
+            .flat_map(|&task| (0..count).map(move |index| f32::from(u8::from(index == task))))
+            .collect();
         let shape = [batch, 3, self.config.height, self.config.width];
         let frames = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device).clamp(-1.0, 1.0);
         let tasks = Tensor::<2>::from_data(TensorData::new(one_hot, [batch, count]), &self.device);
@@ -101,7 +120,10 @@ impl FrameJudge {
         let answers: Vec<f32> = answers.iter::<f32>().collect();
         answers
             .chunks_exact(2)
-            .map(|pair| Judgement { success_probability: pair[0], progress: pair[1] })
+            .map(|pair| Judgement {
+                success_probability: pair[0],
+                progress: pair[1],
+            })
             .collect()
     }
 }
@@ -114,7 +136,9 @@ impl Judge for FrameJudge {
         });
         let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
         let batches = requests.chunks(MAX_BATCH).zip(tasks.chunks(MAX_BATCH));
-        Ok(batches.flat_map(|(requests, tasks)| self.judge_batch(requests, tasks)).collect())
+        Ok(batches
+            .flat_map(|(requests, tasks)| self.judge_batch(requests, tasks))
+            .collect())
     }
 }
 
@@ -125,7 +149,9 @@ mod tests {
     use crate::world_model::Frame;
 
     fn config() -> JudgeNetworkConfig {
-        JudgeNetworkConfig::new(vec!["push".into(), "reach".into()], 16, 32).with_channels([4, 6, 8]).with_d_hidden(12)
+        JudgeNetworkConfig::new(vec!["push".into(), "reach".into()], 16, 32)
+            .with_channels([4, 6, 8])
+            .with_d_hidden(12)
     }
 
     fn judge() -> FrameJudge {
@@ -134,12 +160,22 @@ mod tests {
     }
 
     fn frame(width: usize, phase: f32) -> Frame {
-        let values = (0..3 * 16 * width).map(|index| (index as f32 * 0.37 + phase).sin()).collect();
-        Frame { height: 16, width, values }
+        let values = (0..3 * 16 * width)
+            .map(|index| (index as f32 * 0.37 + phase).sin())
+            .collect();
+        Frame {
+            height: 16,
+            width,
+            values,
+        }
     }
 
     fn request<'a>(frame: &'a Frame, task: &'a str) -> JudgeRequest<'a> {
-        JudgeRequest { frame, task, instruction: "" }
+        JudgeRequest {
+            frame,
+            task,
+            instruction: "",
+        }
     }
 
     #[test]
@@ -159,10 +195,18 @@ mod tests {
     fn what_it_was_not_trained_for_is_refused() {
         let judge = judge();
         let (fitting, narrow) = (frame(32, 0.0), frame(16, 0.0));
-        let error = judge.judge(&[request(&fitting, "juggle")]).expect_err("an unknown task");
-        assert!(error.to_string().contains("juggle") && error.to_string().contains("push, reach"), "{error}");
+        let error = judge
+            .judge(&[request(&fitting, "juggle")])
+            .expect_err("an unknown task");
+        assert!(
+            error.to_string().contains("juggle") && error.to_string().contains("push, reach"),
+            "{error}"
+        );
         let error = judge.judge(&[request(&narrow, "push")]).expect_err("another size");
-        assert!(matches!(error, JudgeError::FrameSize { found_width: 16, .. }), "{error}");
+        assert!(
+            matches!(error, JudgeError::FrameSize { found_width: 16, .. }),
+            "{error}"
+        );
     }
 
     #[test]

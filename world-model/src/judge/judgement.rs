@@ -35,7 +35,9 @@ pub enum JudgeError {
         found: String,
     },
     /// The frame has another size than the judge was trained with.
-    #[error("the judge was trained with {expected_height}x{expected_width} frames, found {found_height}x{found_width}: resize the frames")]
+    #[error(
+        "the judge was trained with {expected_height}x{expected_width} frames, found {found_height}x{found_width}: resize the frames"
+    )]
     FrameSize {
         /// Height the judge needs, in pixels.
         expected_height: usize,

@@ -98,8 +98,13 @@ impl JudgeNetwork {
         let features = self.conv3.forward(relu(self.conv2.forward(features)));
         let [_, channels, _, _] = features.dims();
         let modulation = self.modulation.forward(tasks.clone());
-        let scale = modulation.clone().narrow(1, 0, channels).reshape([batch, channels, 1, 1]);
-        let shift = modulation.narrow(1, channels, channels).reshape([batch, channels, 1, 1]);
+        let scale = modulation
+            .clone()
+            .narrow(1, 0, channels)
+            .reshape([batch, channels, 1, 1]);
+        let shift = modulation
+            .narrow(1, channels, channels)
+            .reshape([batch, channels, 1, 1]);
         let features = relu(features * (scale + 1.0) + shift);
         let features = relu(self.conv5.forward(relu(self.conv4.forward(features))));
         let features = Tensor::cat(vec![features.flatten::<2>(1, 3), tasks], 1);
@@ -110,10 +115,14 @@ impl JudgeNetwork {
 /// Returns the coordinates of every pixel, `[batch, 2, height, width]`: x then y, each from -1 to 1.
 fn coordinate_channels([batch, height, width]: [usize; 3], device: &Device) -> Tensor<4> {
     let along = |size: usize| {
-        let centres: Vec<f32> = (0..size).map(|index| (2.0 * index as f32 + 1.0) / size as f32 - 1.0).collect();
+        let centres: Vec<f32> = (0..size)
+            .map(|index| (2.0 * index as f32 + 1.0) / size as f32 - 1.0)
+            .collect();
         Tensor::<1>::from_floats(centres.as_slice(), device)
     };
     let x = along(width).reshape([1, 1, 1, width]).expand([batch, 1, height, width]);
-    let y = along(height).reshape([1, 1, height, 1]).expand([batch, 1, height, width]);
+    let y = along(height)
+        .reshape([1, 1, height, 1])
+        .expand([batch, 1, height, width]);
     Tensor::cat(vec![x, y], 1)
 }

@@ -90,7 +90,11 @@ impl TrainerConfig {
     /// # Errors
     /// [`TrainingError::Config`] names the first value that makes no sense.
     pub fn validate(&self) -> Result<(), TrainingError> {
-        let counts = [("steps", self.steps), ("log_every", self.log_every), ("evaluate_every", self.evaluate_every)];
+        let counts = [
+            ("steps", self.steps),
+            ("log_every", self.log_every),
+            ("evaluate_every", self.evaluate_every),
+        ];
         for (key, value) in counts {
             require(key, value > 0, || "at least 1".into(), value)?;
         }
@@ -103,7 +107,12 @@ impl TrainerConfig {
             ("minutes", self.minutes.unwrap_or(1.0)),
         ];
         for (key, value) in positive {
-            require(key, value.is_finite() && value > 0.0, || "a positive number".into(), value)?;
+            require(
+                key,
+                value.is_finite() && value > 0.0,
+                || "a positive number".into(),
+                value,
+            )?;
         }
         let shares = [
             ("beta_1", optimizer.beta_1),
@@ -121,14 +130,25 @@ impl TrainerConfig {
 }
 
 /// Refuses a config value.
-#[expect(clippy::needless_pass_by_value, reason = "mostly numbers, for which a reference only clutters the calls")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "mostly numbers, for which a reference only clutters the calls"
+)]
 pub(crate) fn require(
     key: &'static str,
     fits: bool,
     expected: impl FnOnce() -> String,
     found: impl ToString,
 ) -> Result<(), TrainingError> {
-    if fits { Ok(()) } else { Err(TrainingError::Config { key, expected: expected(), found: found.to_string() }) }
+    if fits {
+        Ok(())
+    } else {
+        Err(TrainingError::Config {
+            key,
+            expected: expected(),
+            found: found.to_string(),
+        })
+    }
 }
 
 /// Reads a config from a JSON file; missing keys take their defaults, unknown keys are refused.
@@ -137,8 +157,15 @@ pub(crate) fn require(
 /// [`TrainingError::Read`] or [`TrainingError::Json`].
 pub fn read_config<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, TrainingError> {
     let path = path.as_ref().to_path_buf();
-    let text = std::fs::read(&path).map_err(|source| TrainingError::Read { path: path.clone(), source })?;
-    serde_json::from_slice(&text).map_err(|source| TrainingError::Json { path, what: "training config", source })
+    let text = std::fs::read(&path).map_err(|source| TrainingError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    serde_json::from_slice(&text).map_err(|source| TrainingError::Json {
+        path,
+        what: "training config",
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -150,16 +177,31 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("config.json");
         std::fs::write(&path, r#"{"steps": 5, "stepz": 6}"#).expect("written");
-        let error = read_config::<TrainerConfig>(&path).expect_err("an unknown key").to_string();
+        let error = read_config::<TrainerConfig>(&path)
+            .expect_err("an unknown key")
+            .to_string();
         assert!(error.contains("stepz"), "{error}");
     }
 
     #[test]
     fn values_without_sense_are_named() {
-        let error = TrainerConfig { steps: 0, ..TrainerConfig::default() }.validate().expect_err("no steps");
+        let error = TrainerConfig {
+            steps: 0,
+            ..TrainerConfig::default()
+        }
+        .validate()
+        .expect_err("no steps");
         assert!(error.to_string().contains("`steps`"), "{error}");
-        let optimizer = OptimizerConfig { learning_rate: f64::NAN, ..OptimizerConfig::default() };
-        let error = TrainerConfig { optimizer, ..TrainerConfig::default() }.validate().expect_err("NaN");
+        let optimizer = OptimizerConfig {
+            learning_rate: f64::NAN,
+            ..OptimizerConfig::default()
+        };
+        let error = TrainerConfig {
+            optimizer,
+            ..TrainerConfig::default()
+        }
+        .validate()
+        .expect_err("NaN");
         assert!(error.to_string().contains("learning_rate"), "{error}");
         assert!(TrainerConfig::default().validate().is_ok());
     }

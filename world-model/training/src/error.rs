@@ -86,7 +86,9 @@ pub enum TrainingError {
         source: safetensors::SafeTensorError,
     },
     /// The saved state belongs to another network.
-    #[error("the training state `{path}` does not fit the config: {what} is {found}, expected {expected}; resume with the config it was started with")]
+    #[error(
+        "the training state `{path}` does not fit the config: {what} is {found}, expected {expected}; resume with the config it was started with"
+    )]
     StateMismatch {
         /// The file.
         path: PathBuf,
@@ -110,7 +112,9 @@ pub enum TrainingError {
         found: usize,
     },
     /// The loss is NaN or infinite.
-    #[error("the loss of step {step} is {loss}: lower the learning rate (now {learning_rate:.1e}) and resume from the last checkpoint")]
+    #[error(
+        "the loss of step {step} is {loss}: lower the learning rate (now {learning_rate:.1e}) and resume from the last checkpoint"
+    )]
     Diverged {
         /// Step in which it happened.
         step: u64,

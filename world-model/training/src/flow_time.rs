@@ -23,7 +23,12 @@ pub struct FlowTimes {
 
 impl Default for FlowTimes {
     fn default() -> Self {
-        Self { logit_mean: 0.0, logit_std: 1.0, shift: 3.0, pure_noise_share: 0.25 }
+        Self {
+            logit_mean: 0.0,
+            logit_std: 1.0,
+            shift: 3.0,
+            pure_noise_share: 0.25,
+        }
     }
 }
 
@@ -53,7 +58,11 @@ mod tests {
 
     #[test]
     fn the_shift_moves_the_median_as_published() {
-        let config = FlowTimes { shift: 5.0, pure_noise_share: 0.0, ..FlowTimes::default() };
+        let config = FlowTimes {
+            shift: 5.0,
+            pure_noise_share: 0.0,
+            ..FlowTimes::default()
+        };
         let times = times(config);
         assert!((times[10_000] - 5.0 / 6.0).abs() < 0.01, "{}", times[10_000]);
         assert!(times[0] > 0.0 && times[20_000] < 1.0);

@@ -19,10 +19,7 @@ pub(crate) fn moving_psnr(pairs: &[(ClipView<'_>, ClipView<'_>)]) -> f64 {
 }
 
 /// Returns the mean squared error over the values that `counts` takes, given the value in the first frame and the truth.
-pub(crate) fn mean_squared_error(
-    pairs: &[(ClipView<'_>, ClipView<'_>)],
-    counts: impl Fn(f32, f32) -> bool,
-) -> f64 {
+pub(crate) fn mean_squared_error(pairs: &[(ClipView<'_>, ClipView<'_>)], counts: impl Fn(f32, f32) -> bool) -> f64 {
     let (mut sum, mut count) = (0.0_f64, 0_usize);
     for (truth, prediction) in pairs {
         let plane = truth.height * truth.width;
@@ -30,7 +27,9 @@ pub(crate) fn mean_squared_error(
             let first = &truth.values[channel * truth.frames * plane..][..plane];
             for frame in 1..truth.frames {
                 let start = (channel * truth.frames + frame) * plane;
-                let both = truth.values[start..][..plane].iter().zip(&prediction.values[start..][..plane]);
+                let both = truth.values[start..][..plane]
+                    .iter()
+                    .zip(&prediction.values[start..][..plane]);
                 for (&first, (&truth, &prediction)) in first.iter().zip(both) {
                     if counts(first, truth) {
                         sum += f64::from(truth - prediction).powi(2);

@@ -56,7 +56,11 @@ pub struct JudgeTrainingConfig {
 impl Default for JudgeTrainingConfig {
     fn default() -> Self {
         Self {
-            trainer: TrainerConfig { steps: 4_000, evaluate_every: 500, ..TrainerConfig::default() },
+            trainer: TrainerConfig {
+                steps: 4_000,
+                evaluate_every: 500,
+                ..TrainerConfig::default()
+            },
             datasets: Vec::new(),
             camera: "third_person".into(),
             world: None,
@@ -92,34 +96,74 @@ impl JudgeObjective {
     /// [`TrainingError::TooLittleData`] without a success or without a failure, and those of reading.
     pub fn new(config: JudgeTrainingConfig, device: &Device) -> Result<Self, TrainingError> {
         config.trainer.validate()?;
-        require("batch_size", config.batch_size > 0, || "at least 1".into(), config.batch_size)?;
+        require(
+            "batch_size",
+            config.batch_size > 0,
+            || "at least 1".into(),
+            config.batch_size,
+        )?;
         let recordings = Recordings::load(&config.datasets, &config.camera)?;
-        let tasks: BTreeSet<&str> = recordings.training.iter().map(|episode| episode.info.task.as_str()).collect();
+        let tasks: BTreeSet<&str> = recordings
+            .training
+            .iter()
+            .map(|episode| episode.info.task.as_str())
+            .collect();
         let tasks = tasks.into_iter().map(str::to_string).collect();
         let [height, width] = recordings.size();
         let network = JudgeNetworkConfig::new(tasks, height, width);
-        require("datasets", network.is_valid(), || "frames with sides that are multiples of 16".into(), width)?;
+        require(
+            "datasets",
+            network.is_valid(),
+            || "frames with sides that are multiples of 16".into(),
+            width,
+        )?;
         let moments = recordings.training.iter().enumerate().flat_map(|(place, episode)| {
-            episode.successes.iter().enumerate().map(move |(frame, &success)| (success, (place, frame)))
+            episode
+                .successes
+                .iter()
+                .enumerate()
+                .map(move |(frame, &success)| (success, (place, frame)))
         });
         let (solved, unsolved): (Vec<_>, Vec<_>) = moments.partition(|(success, _)| *success);
-        for (what, found) in [("frames with success", solved.len()), ("frames without success", unsolved.len())] {
+        for (what, found) in [
+            ("frames with success", solved.len()),
+            ("frames without success", unsolved.len()),
+        ] {
             if found == 0 {
                 let path = recordings.path().to_path_buf();
-                return Err(TrainingError::TooLittleData { path, what, expected: 1, found });
+                return Err(TrainingError::TooLittleData {
+                    path,
+                    what,
+                    expected: 1,
+                    found,
+                });
             }
         }
         let predicted = match &config.world {
             Some(path) => {
                 let model = load_world(path, device)?;
-                predict_frames(&recordings, &model, config.predicted_stretches, config.trainer.seed, device)
+                predict_frames(
+                    &recordings,
+                    &model,
+                    config.predicted_stretches,
+                    config.trainer.seed,
+                    device,
+                )
             }
             None => Vec::new(),
         };
         let (predicted_solved, predicted_unsolved) = predicted.into_iter().partition(|frame| frame.success);
         let strip = |moments: Vec<(bool, Moment)>| moments.into_iter().map(|(_, moment)| moment).collect();
         let (solved, unsolved) = (strip(solved), strip(unsolved));
-        Ok(Self { config, network, recordings, solved, unsolved, predicted_solved, predicted_unsolved })
+        Ok(Self {
+            config,
+            network,
+            recordings,
+            solved,
+            unsolved,
+            predicted_solved,
+            predicted_unsolved,
+        })
     }
 
     /// Draws a batch: pixels, one-hot tasks, and for each frame success and progress.
@@ -128,7 +172,11 @@ impl JudgeObjective {
         let (mut pixels, mut tasks, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.config.batch_size {
             let solved = random.chance(self.config.success_share);
-            let predicted = if solved { &self.predicted_solved } else { &self.predicted_unsolved };
+            let predicted = if solved {
+                &self.predicted_solved
+            } else {
+                &self.predicted_unsolved
+            };
             let start = pixels.len();
             if random.chance(self.config.predicted_share) && !predicted.is_empty() {
                 let frame = &predicted[random.index(predicted.len())];
@@ -156,11 +204,20 @@ impl JudgeObjective {
     /// Returns a frame's pixels, channels first, in `[-1, 1]`.
     fn pixels<'a>(&self, episode: &'a Episode, frame: usize) -> impl Iterator<Item = f32> + use<'a> {
         let bytes = self.recordings.frames(episode)[frame].as_raw();
-        (0..3).flat_map(move |channel| bytes.iter().skip(channel).step_by(3).map(|&byte| f32::from(byte) / 127.5 - 1.0))
+        (0..3).flat_map(move |channel| {
+            bytes
+                .iter()
+                .skip(channel)
+                .step_by(3)
+                .map(|&byte| f32::from(byte) / 127.5 - 1.0)
+        })
     }
 
     fn one_hot<'a>(&'a self, task: &'a str) -> impl Iterator<Item = f32> + use<'a> {
-        self.network.tasks.iter().map(move |known| f32::from(u8::from(known == task)))
+        self.network
+            .tasks
+            .iter()
+            .map(move |known| f32::from(u8::from(known == task)))
     }
 
     fn logits(&self, network: &JudgeNetwork, pixels: Vec<f32>, tasks: Vec<f32>) -> Tensor<2> {
@@ -193,7 +250,8 @@ impl Objective for JudgeObjective {
         let [batch, _] = logits.dims();
         let labels = Tensor::<2>::from_data(TensorData::new(labels, [batch, 2]), &logits.device());
         // Binary cross-entropy for both: progress is a number between 0 and 1, too.
-        let likelihood = labels.clone() * log_sigmoid(logits.clone()) + (labels.neg() + 1.0) * log_sigmoid(logits.neg());
+        let likelihood =
+            labels.clone() * log_sigmoid(logits.clone()) + (labels.neg() + 1.0) * log_sigmoid(logits.neg());
         likelihood.mean().neg()
     }
 
@@ -214,7 +272,12 @@ impl Objective for JudgeObjective {
             let sources = [(episode, window, self.recordings.whole())];
             let values = to_vec(self.recordings.clips(&sources, window.actions + 1, &device_of(network)));
             let [height, width] = self.recordings.size();
-            let view = ClipView { values: &values, frames: window.actions + 1, height, width };
+            let view = ClipView {
+                values: &values,
+                frames: window.actions + 1,
+                height,
+                width,
+            };
             draw_comparison(&[(view, view)], picture)?;
         }
         Ok(scores.evaluation())
@@ -234,7 +297,14 @@ impl Objective for JudgeObjective {
 impl JudgeObjective {
     fn pictured(&self) -> Option<(&Episode, Window)> {
         let episode = self.recordings.validation.first()?;
-        Some((episode, Window { episode: 0, start: 0, actions: episode.len().min(8) }))
+        Some((
+            episode,
+            Window {
+                episode: 0,
+                start: 0,
+                actions: episode.len().min(8),
+            },
+        ))
     }
 }
 
@@ -264,7 +334,10 @@ impl Scores {
         let unsolved = self.frames - self.hits - self.misses;
         Evaluation::default()
             .with("success_recall", self.hits / (self.hits + self.misses).max(1.0))
-            .with("success_precision", self.hits / (self.hits + self.false_alarms).max(1.0))
+            .with(
+                "success_precision",
+                self.hits / (self.hits + self.false_alarms).max(1.0),
+            )
             .with("false_alarm_rate", self.false_alarms / unsolved.max(1.0))
             .with("progress_error", self.progress_error / self.frames.max(1.0))
     }

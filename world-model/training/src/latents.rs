@@ -36,10 +36,17 @@ impl LatentStore {
         device: &Device,
     ) -> Result<Self, TrainingError> {
         let chunk = windows.first().map_or(0, |window| window.actions);
-        let mut store = Self { windows, shape: [0; 4], latents: Vec::new(), reencoded: BTreeMap::new() };
+        let mut store = Self {
+            windows,
+            shape: [0; 4],
+            latents: Vec::new(),
+            reencoded: BTreeMap::new(),
+        };
         for batch in store.windows.chunks(BATCH) {
-            let sources: Vec<(&Episode, Window, Crop)> =
-                batch.iter().map(|window| (&recordings.training[window.episode], *window, recordings.whole())).collect();
+            let sources: Vec<(&Episode, Window, Crop)> = batch
+                .iter()
+                .map(|window| (&recordings.training[window.episode], *window, recordings.whole()))
+                .collect();
             let latents = vae.encode_latents(recordings.clips(&sources, chunk + 1, device));
             let [_, channels, frames, height, width] = latents.dims();
             store.shape = [channels, frames, height, width];
@@ -47,7 +54,9 @@ impl LatentStore {
                 let last = vae.decode_latents(latents.clone()).narrow(2, chunk, 1).clamp(-1.0, 1.0);
                 let again = to_vec(vae.encode_latents(last));
                 for (window, latents) in batch.iter().zip(again.chunks_exact(channels * height * width)) {
-                    store.reencoded.insert((window.episode, window.start + chunk), latents.to_vec());
+                    store
+                        .reencoded
+                        .insert((window.episode, window.start + chunk), latents.to_vec());
                 }
             }
             store.latents.extend(to_vec(latents));

@@ -30,9 +30,10 @@ pub(crate) fn draw_loss_curve(metrics: &[Map<String, Value>], path: &Path) -> Re
     if points.len() < 2 {
         return Ok(());
     }
-    draw(&points)
-        .save(path)
-        .map_err(|source| TrainingError::Picture { path: path.to_path_buf(), source })
+    draw(&points).save(path).map_err(|source| TrainingError::Picture {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn draw(points: &[(f64, f64)]) -> RgbImage {
@@ -51,7 +52,13 @@ fn draw(points: &[(f64, f64)]) -> RgbImage {
         fill(&mut picture, [column(step), TOP, 1, height], GRID);
         let label = format!("{:.4}", 10.0_f64.powf(loss));
         let label_width = label.len() as u32 * LETTER_WIDTH;
-        draw_text(&mut picture, &label, (LEFT - 8).saturating_sub(label_width), row(loss) - LETTER_HEIGHT / 2, INK);
+        draw_text(
+            &mut picture,
+            &label,
+            (LEFT - 8).saturating_sub(label_width),
+            row(loss) - LETTER_HEIGHT / 2,
+            INK,
+        );
         let label = format!("{step:.0}");
         let half = label.len() as u32 * LETTER_WIDTH / 2;
         draw_text(&mut picture, &label, column(step) - half, HEIGHT - BOTTOM + 8, INK);
@@ -74,7 +81,11 @@ fn draw_line(picture: &mut RgbImage, from: (u32, u32), to: (u32, u32)) {
         (f64::from(a) + (f64::from(b) - f64::from(a)) * f64::from(step) / f64::from(count)).round() as u32
     };
     for step in 0..=count {
-        fill(picture, [between(from.0, to.0, step), between(from.1, to.1, step), 2, 2], CURVE);
+        fill(
+            picture,
+            [between(from.0, to.0, step), between(from.1, to.1, step), 2, 2],
+            CURVE,
+        );
     }
 }
 
@@ -88,7 +99,12 @@ mod tests {
     fn a_falling_loss_is_drawn_from_upper_left_to_lower_right() {
         let points: Vec<(f64, f64)> = (0..50).map(|step| (f64::from(step), -f64::from(step) / 50.0)).collect();
         let picture = draw(&points);
-        let rows = |x: u32| (0..HEIGHT).filter(|&y| *picture.get_pixel(x, y) == CURVE).min().expect("a point of the curve");
+        let rows = |x: u32| {
+            (0..HEIGHT)
+                .filter(|&y| *picture.get_pixel(x, y) == CURVE)
+                .min()
+                .expect("a point of the curve")
+        };
         assert!(rows(LEFT + 20) < rows(WIDTH / 2) && rows(WIDTH / 2) < rows(WIDTH - RIGHT - 30));
     }
 
@@ -96,7 +112,12 @@ mod tests {
     fn a_curve_needs_two_points() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("loss.png");
-        let line = |step: u64| json!({"step": step, "loss": 0.5}).as_object().expect("an object").clone();
+        let line = |step: u64| {
+            json!({"step": step, "loss": 0.5})
+                .as_object()
+                .expect("an object")
+                .clone()
+        };
         draw_loss_curve(&[line(1)], &path).expect("nothing to draw");
         assert!(!path.exists());
         draw_loss_curve(&[line(1), line(2)], &path).expect("drawn");

@@ -24,10 +24,20 @@ const SIZE: u32 = 16;
 const STEPS: usize = 12;
 
 fn record(folder: &Path) {
-    let action = |name: usize| ActionInfo { name: format!("a{name}"), unit: "1".into(), low: -1.0, high: 1.0, scale: 1.0 };
+    let action = |name: usize| ActionInfo {
+        name: format!("a{name}"),
+        unit: "1".into(),
+        low: -1.0,
+        high: 1.0,
+        scale: 1.0,
+    };
     let info = DatasetInfo {
         version: FORMAT_VERSION,
-        cameras: vec![CameraInfo { name: "third_person".into(), width: SIZE, height: SIZE }],
+        cameras: vec![CameraInfo {
+            name: "third_person".into(),
+            width: SIZE,
+            height: SIZE,
+        }],
         actions: (0..7).map(action).collect(),
         action_frame: "gripper".into(),
         frame_rate_hz: 5.0,
@@ -71,15 +81,27 @@ fn episode(seed: u64) -> Episode {
 
 fn frame(place: f32) -> RgbImage {
     let left = place.round() as u32;
-    RgbImage::from_fn(SIZE, SIZE, |x, y| match (left..left + 4).contains(&x) && (6..10).contains(&y) {
-        true => Rgb([220, 40, 40]),
-        false => Rgb([200, 190, 180]),
+    RgbImage::from_fn(SIZE, SIZE, |x, y| {
+        match (left..left + 4).contains(&x) && (6..10).contains(&y) {
+            true => Rgb([220, 40, 40]),
+            false => Rgb([200, 190, 180]),
+        }
     })
 }
 
 fn trainer(steps: u64) -> TrainerConfig {
-    let optimizer = OptimizerConfig { learning_rate: 3e-3, warmup_steps: 3, ..OptimizerConfig::default() };
-    TrainerConfig { steps, log_every: 2, evaluate_every: 1000, optimizer, ..TrainerConfig::default() }
+    let optimizer = OptimizerConfig {
+        learning_rate: 3e-3,
+        warmup_steps: 3,
+        ..OptimizerConfig::default()
+    };
+    TrainerConfig {
+        steps,
+        log_every: 2,
+        evaluate_every: 1000,
+        optimizer,
+        ..TrainerConfig::default()
+    }
 }
 
 fn vae_config(data: &Path, steps: u64) -> VaeTrainingConfig {
@@ -99,7 +121,11 @@ fn world_config(data: &Path, vae: PathBuf, steps: u64) -> WorldTrainingConfig {
         trainer: trainer(steps),
         datasets: vec![data.to_path_buf()],
         vae,
-        dit: DitConfig { in_channels: 8, out_channels: 8, ..DitConfig::tiny() },
+        dit: DitConfig {
+            in_channels: 8,
+            out_channels: 8,
+            ..DitConfig::tiny()
+        },
         batch_size: 2,
         ..WorldTrainingConfig::default()
     }
@@ -110,7 +136,13 @@ fn train<O: Objective>(make: impl Fn() -> O, steps: u64, folder: &Path, stop: Op
     if let Some(stop) = stop {
         let run = RunFolder::create(folder, &trainer(steps)).expect("a folder");
         let mut first = Trainer::new(make(), trainer(steps), run, false, &Device::flex()).expect("a trainer");
-        let halt = |now: &TrainingProgress<'_>| if now.step == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let halt = |now: &TrainingProgress<'_>| {
+            if now.step == stop {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
         first.run(halt).expect("training works");
     }
     let run = match stop {
@@ -134,7 +166,12 @@ fn prepared() -> tempfile::TempDir {
     let data = folder.path().join("data");
     record(&data);
     let config = vae_config(&data, 30);
-    train(|| VaeObjective::new(config.clone(), &Device::flex()).expect("recordings"), 30, &folder.path().join("vae"), None);
+    train(
+        || VaeObjective::new(config.clone(), &Device::flex()).expect("recordings"),
+        30,
+        &folder.path().join("vae"),
+        None,
+    );
     folder
 }
 
@@ -144,7 +181,11 @@ fn the_vae_learns_and_its_latents_are_normalised() {
     let (first, last) = first_and_last_loss(&folder.path().join("vae"));
     assert!(last < 0.8 * first, "{first} {last}");
     let (config, _) = load_vae(&folder.path().join("vae/vae.safetensors"), &Device::flex()).expect("readable");
-    assert!(config.latents_std.iter().all(|&std| std > 0.0 && std != 1.0), "{:?}", config.latents_std);
+    assert!(
+        config.latents_std.iter().all(|&std| std > 0.0 && std != 1.0),
+        "{:?}",
+        config.latents_std
+    );
 }
 
 #[test]
@@ -153,9 +194,18 @@ fn a_frozen_encoder_keeps_its_latents_while_the_decoder_learns() {
     let data = folder.path().join("data");
     let before = folder.path().join("vae/vae.safetensors");
     let initial = Some(before.clone());
-    let config = VaeTrainingConfig { initial, freeze_encoder: true, ..vae_config(&data, 5) };
+    let config = VaeTrainingConfig {
+        initial,
+        freeze_encoder: true,
+        ..vae_config(&data, 5)
+    };
     let run = folder.path().join("decoder");
-    train(|| VaeObjective::new(config.clone(), &Device::flex()).expect("recordings"), 5, &run, None);
+    train(
+        || VaeObjective::new(config.clone(), &Device::flex()).expect("recordings"),
+        5,
+        &run,
+        None,
+    );
     let device = Device::flex();
     let (old_config, old) = load_vae(&before, &device).expect("readable");
     let (new_config, new) = load_vae(&run.join("vae.safetensors"), &device).expect("readable");
@@ -184,7 +234,11 @@ fn resumed_vae_equals_uninterrupted_vae() {
 #[test]
 fn resumed_world_equals_uninterrupted_world() {
     let folder = prepared();
-    let config = world_config(&folder.path().join("data"), folder.path().join("vae/vae.safetensors"), 6);
+    let config = world_config(
+        &folder.path().join("data"),
+        folder.path().join("vae/vae.safetensors"),
+        6,
+    );
     let make = || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings");
     train(make, 6, &folder.path().join("whole"), None);
     train(make, 6, &folder.path().join("parts"), Some(4));
@@ -195,32 +249,72 @@ fn resumed_world_equals_uninterrupted_world() {
 #[test]
 fn the_world_learns_is_measured_and_predicts_from_its_checkpoint() {
     let folder = prepared();
-    let config = world_config(&folder.path().join("data"), folder.path().join("vae/vae.safetensors"), 40);
+    let config = world_config(
+        &folder.path().join("data"),
+        folder.path().join("vae/vae.safetensors"),
+        40,
+    );
     let run = folder.path().join("world");
-    let summary = train(|| WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"), 40, &run, None);
+    let summary = train(
+        || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"),
+        40,
+        &run,
+        None,
+    );
     let (first, last) = first_and_last_loss(&run);
     assert!(last < 0.9 * first, "{first} {last}");
-    for name in ["psnr_chunk1_db", "gain_moving_db", "zeroed_error_ratio", "shuffled_error_ratio", "flipped_error_ratio"] {
-        assert!(summary.evaluation.metrics.get(name).is_some_and(|value| value.is_finite()), "{name}");
+    for name in [
+        "psnr_chunk1_db",
+        "gain_moving_db",
+        "zeroed_error_ratio",
+        "shuffled_error_ratio",
+        "flipped_error_ratio",
+    ] {
+        assert!(
+            summary
+                .evaluation
+                .metrics
+                .get(name)
+                .is_some_and(|value| value.is_finite()),
+            "{name}"
+        );
     }
     assert!(run.join("validation-000040.png").exists());
 
     let model = load_world(&run.join("world.safetensors"), &Device::flex()).expect("readable");
-    assert_eq!((model.spec().chunk_length, model.spec().action[0].name.as_str()), (8, "a0"));
+    assert_eq!(
+        (model.spec().chunk_length, model.spec().action[0].name.as_str()),
+        (8, "a0")
+    );
     let first = Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(3.0).as_raw()).expect("the size fits");
     let state = model.start(vec![vec![first]], 1).expect("the context fits");
     let actions = vec![vec![0.5; 7]; 3];
-    let predicted = model.predict(&[PredictionRequest { state: &state, actions: &actions }]).expect("a prediction");
+    let predicted = model
+        .predict(&[PredictionRequest {
+            state: &state,
+            actions: &actions,
+        }])
+        .expect("a prediction");
     assert_eq!(predicted[0].frames[0].len(), 3);
 }
 
 #[test]
 fn a_model_that_ignores_actions_is_reported() {
     let folder = prepared();
-    let config = world_config(&folder.path().join("data"), folder.path().join("vae/vae.safetensors"), 1);
+    let config = world_config(
+        &folder.path().join("data"),
+        folder.path().join("vae/vae.safetensors"),
+        1,
+    );
     let make = || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings");
     let summary = train(make, 1, &folder.path().join("world"), None);
-    assert!(summary.evaluation.warnings.iter().any(|warning| warning.contains("HARDLY REACTS TO ACTIONS")));
+    assert!(
+        summary
+            .evaluation
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("HARDLY REACTS TO ACTIONS"))
+    );
 }
 
 #[test]
@@ -229,7 +323,12 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
     let data = folder.path().join("data");
     let config = world_config(&data, folder.path().join("vae/vae.safetensors"), 2);
     let world = folder.path().join("world");
-    train(|| WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"), 2, &world, None);
+    train(
+        || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"),
+        2,
+        &world,
+        None,
+    );
     let config = JudgeTrainingConfig {
         trainer: trainer(60),
         datasets: vec![data],
@@ -240,15 +339,26 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
         ..JudgeTrainingConfig::default()
     };
     let run = folder.path().join("judge");
-    train(|| JudgeObjective::new(config.clone(), &Device::flex()).expect("recordings"), 60, &run, None);
+    train(
+        || JudgeObjective::new(config.clone(), &Device::flex()).expect("recordings"),
+        60,
+        &run,
+        None,
+    );
 
     let source = CheckpointSource::open(run.join("judge.safetensors")).expect("readable");
     let judge = FrameJudge::load(&source, &Device::flex()).expect("a judge");
-    let frames = [2.0, 11.0].map(|place| {
-        Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(place).as_raw()).expect("the size fits")
+    let frames = [2.0, 11.0]
+        .map(|place| Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(place).as_raw()).expect("the size fits"));
+    let requests = frames.each_ref().map(|frame| JudgeRequest {
+        frame,
+        task: "slide",
+        instruction: "",
     });
-    let requests = frames.each_ref().map(|frame| JudgeRequest { frame, task: "slide", instruction: "" });
     let judged = judge.judge(&requests).expect("a known task");
-    assert!(judged[1].success_probability > judged[0].success_probability + 0.2, "{judged:?}");
+    assert!(
+        judged[1].success_probability > judged[0].success_probability + 0.2,
+        "{judged:?}"
+    );
     assert!(judged[1].progress > judged[0].progress, "{judged:?}");
 }

@@ -44,14 +44,20 @@ pub(crate) struct Parameters(pub(crate) Vec<Parameter>);
 impl Parameters {
     /// Takes the weights of a fresh network.
     pub(crate) fn collect<M: Module>(network: &M) -> Self {
-        let mut collector = Collector { path: Vec::new(), found: Vec::new() };
+        let mut collector = Collector {
+            path: Vec::new(),
+            found: Vec::new(),
+        };
         network.visit(&mut collector);
         Self(collector.found)
     }
 
     /// Puts weights into a network of the same kind.
     pub(crate) fn install<M: Module>(&self, network: M, which: Which) -> M {
-        network.map(&mut Installer { parameters: self.0.iter(), which })
+        network.map(&mut Installer {
+            parameters: self.0.iter(),
+            which,
+        })
     }
 
     /// Applies one step of AdamW with clipping by the global norm; returns the norm before clipping.
@@ -64,7 +70,10 @@ impl Parameters {
         config: &OptimizerConfig,
         update: Update,
     ) -> f64 {
-        let mut reader = GradientReader { gradients, found: Vec::with_capacity(self.0.len()) };
+        let mut reader = GradientReader {
+            gradients,
+            found: Vec::with_capacity(self.0.len()),
+        };
         network.visit(&mut reader);
         let gradients = reader.found;
         let squares = gradients.iter().flatten().map(|values| sum_of_squares(values));
@@ -187,7 +196,11 @@ impl ModuleMapper for Installer<'_> {
         param.map(|old| {
             let device = old.device();
             let tensor = Tensor::from_data(TensorData::new(values, parameter.shape.clone()), &device);
-            if device.is_autodiff() { tensor.require_grad() } else { tensor }
+            if device.is_autodiff() {
+                tensor.require_grad()
+            } else {
+                tensor
+            }
         })
     }
 }

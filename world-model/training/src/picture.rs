@@ -46,7 +46,10 @@ pub(crate) fn draw_comparison(pairs: &[(ClipView<'_>, ClipView<'_>)], path: &Pat
             put(place + 2, &|y, x| truth.difference(prediction, frame, y, x));
         }
     }
-    picture.save(path).map_err(|source| TrainingError::Picture { path: path.to_path_buf(), source })
+    picture.save(path).map_err(|source| TrainingError::Picture {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 impl ClipView<'_> {
@@ -55,7 +58,11 @@ impl ClipView<'_> {
     }
 
     fn pixel(&self, frame: usize, y: usize, x: usize) -> Rgb<u8> {
-        Rgb([0, 1, 2].map(|channel| ((self.value(channel, frame, y, x) + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8))
+        Rgb([0, 1, 2].map(|channel| {
+            ((self.value(channel, frame, y, x) + 1.0) * 127.5)
+                .round()
+                .clamp(0.0, 255.0) as u8
+        }))
     }
 
     fn difference(&self, other: &Self, frame: usize, y: usize, x: usize) -> Rgb<u8> {

@@ -43,9 +43,20 @@ pub(crate) fn predict_frames(
                 let episode = &recordings.training[place];
                 // Half of the stretches end where the episode does, where success is.
                 let latest = episode.len().saturating_sub(1);
-                let start = if random.chance(0.5) { episode.len().saturating_sub(CHUNKS * chunk) } else { random.index(latest) };
+                let start = if random.chance(0.5) {
+                    episode.len().saturating_sub(CHUNKS * chunk)
+                } else {
+                    random.index(latest)
+                };
                 let actions = (CHUNKS * chunk).min(episode.len() - start);
-                (actions > 0).then_some((episode, Window { episode: place, start, actions }))
+                (actions > 0).then_some((
+                    episode,
+                    Window {
+                        episode: place,
+                        start,
+                        actions,
+                    },
+                ))
             })
             .collect();
         left -= left.min(BATCH);
@@ -67,8 +78,10 @@ fn predict_batch(
     let config = model.config();
     let chunk = config.spec.chunk_length;
     let [channels, latent_frames, height, width] = config.latent_shape();
-    let sources: Vec<(&Episode, Window, Crop)> =
-        batch.iter().map(|(episode, window)| (*episode, *window, recordings.whole())).collect();
+    let sources: Vec<(&Episode, Window, Crop)> = batch
+        .iter()
+        .map(|(episode, window)| (*episode, *window, recordings.whole()))
+        .collect();
     let mut frames = recordings.clips(&sources, 1, device);
     for index in 0..CHUNKS {
         let actions = batch.iter().flat_map(|(episode, window)| {
@@ -80,7 +93,10 @@ fn predict_batch(
         let noise = random.normals(batch.len() * channels * latent_frames * height * width);
         let noise = TensorData::new(noise, [batch.len(), channels, latent_frames, height, width]);
         let (actions, noise) = (Tensor::from_data(actions, device), Tensor::from_data(noise, device));
-        let video = model.predict_chunk(ChunkInput { frames, actions, noise }, |_| {}).video.clamp(-1.0, 1.0);
+        let video = model
+            .predict_chunk(ChunkInput { frames, actions, noise }, |_| {})
+            .video
+            .clamp(-1.0, 1.0);
         frames = video.clone().narrow(2, chunk, 1);
         collect(video, batch, index * chunk, found);
     }
@@ -96,7 +112,9 @@ fn collect(video: Tensor<5>, batch: &[(&Episode, Window)], before: usize, found:
             let frame = window.start + before + offset;
             let planes = (0..channels).flat_map(|channel| &clip[(channel * count + offset) * plane..][..plane]);
             found.push(PredictedFrame {
-                pixels: planes.map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8).collect(),
+                pixels: planes
+                    .map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8)
+                    .collect(),
                 task: episode.info.task.clone(),
                 success: episode.successes[frame],
                 progress: episode.progress[frame],

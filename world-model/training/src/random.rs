@@ -13,7 +13,10 @@ impl StepRandom {
     /// Makes the generator of one step; `stream` separates independent uses.
     pub fn new(seed: u64, step: u64, stream: u64) -> Self {
         let mut bytes = [0; 32];
-        for (place, number) in bytes.chunks_exact_mut(8).zip([seed, step, stream, stream.wrapping_mul(0x9E37_79B9)]) {
+        for (place, number) in bytes
+            .chunks_exact_mut(8)
+            .zip([seed, step, stream, stream.wrapping_mul(0x9E37_79B9)])
+        {
             place.copy_from_slice(&number.to_le_bytes());
         }
         let mut random = Pcg64::from_seed(bytes);

@@ -50,12 +50,20 @@ impl Recordings {
             let dataset = Dataset::open(path)?;
             let info = dataset.info().clone();
             if description.as_ref().is_some_and(|first| *first != info) {
-                return Err(DatasetError::Mismatch { path: path.clone(), field: "description" }.into());
+                return Err(DatasetError::Mismatch {
+                    path: path.clone(),
+                    field: "description",
+                }
+                .into());
             }
             description = Some(info);
             for (place, mut episode) in dataset.load_all()?.into_iter().enumerate() {
                 episode.frames.retain(|name, _| name == camera);
-                let list = if place % VALIDATION_EVERY == VALIDATION_EVERY - 1 { &mut validation } else { &mut training };
+                let list = if place % VALIDATION_EVERY == VALIDATION_EVERY - 1 {
+                    &mut validation
+                } else {
+                    &mut training
+                };
                 list.push(episode);
             }
         }
@@ -64,18 +72,39 @@ impl Recordings {
             return Err(DatasetError::NotADataset { path }.into());
         };
         if !info.cameras.iter().any(|found| found.name == camera) {
-            let found = info.cameras.iter().map(|found| found.name.as_str()).collect::<Vec<_>>().join(", ");
+            let found = info
+                .cameras
+                .iter()
+                .map(|found| found.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
             let location = path.display().to_string();
-            return Err(DatasetError::Camera { location, camera: camera.to_string(), found }.into());
+            return Err(DatasetError::Camera {
+                location,
+                camera: camera.to_string(),
+                found,
+            }
+            .into());
         }
         if validation.is_empty() {
             // Few episodes: the last one is for validation.
             validation.extend(training.pop());
         }
         if training.is_empty() {
-            return Err(TrainingError::TooLittleData { path, what: "episodes", expected: 2, found: validation.len() });
+            return Err(TrainingError::TooLittleData {
+                path,
+                what: "episodes",
+                expected: 2,
+                found: validation.len(),
+            });
         }
-        Ok(Self { path, info, camera: camera.to_string(), training, validation })
+        Ok(Self {
+            path,
+            info,
+            camera: camera.to_string(),
+            training,
+            validation,
+        })
     }
 
     /// Returns what all episodes have in common.
@@ -108,7 +137,12 @@ impl Recordings {
         let found = windows(&lengths, chunk, stride, chunk);
         if found.is_empty() {
             let (path, expected) = (self.path.clone(), 1);
-            return Err(TrainingError::TooLittleData { path, what: "windows as long as a chunk", expected, found: 0 });
+            return Err(TrainingError::TooLittleData {
+                path,
+                what: "windows as long as a chunk",
+                expected,
+                found: 0,
+            });
         }
         Ok(found)
     }
@@ -141,7 +175,10 @@ impl Recordings {
                 }
             }
         }
-        Tensor::from_data(TensorData::new(values, [sources.len(), 3, count, height, width]), device)
+        Tensor::from_data(
+            TensorData::new(values, [sources.len(), 3, count, height, width]),
+            device,
+        )
     }
 
     /// Sums how much the pixels of a crop differ between a window's first frame and its middle and last ones.
@@ -151,25 +188,42 @@ impl Recordings {
         let rows = crop.top..crop.top + crop.height;
         let difference = |frame: &RgbImage, y: usize| -> u64 {
             let start = 3 * (y * frame.width() as usize + crop.left);
-            let both = first.as_raw()[start..].iter().zip(&frame.as_raw()[start..]).take(3 * crop.width);
+            let both = first.as_raw()[start..]
+                .iter()
+                .zip(&frame.as_raw()[start..])
+                .take(3 * crop.width);
             both.map(|(first, later)| u64::from(first.abs_diff(*later))).sum()
         };
         let later = [window.actions / 2, window.actions].map(|offset| &frames[window.frame(offset)]);
-        later.iter().map(|frame| rows.clone().map(|y| difference(frame, y)).sum::<u64>()).sum()
+        later
+            .iter()
+            .map(|frame| rows.clone().map(|y| difference(frame, y)).sum::<u64>())
+            .sum()
     }
 
     /// Returns the crop that is the whole frame.
     pub fn whole(&self) -> Crop {
         let [height, width] = self.size();
-        Crop { left: 0, top: 0, width, height }
+        Crop {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        }
     }
 
     /// Draws a square crop whose corner is a multiple of `grid` pixels; the whole frame if it is not larger.
     pub fn random_crop(&self, size: usize, grid: usize, random: &mut StepRandom) -> Crop {
         let [height, width] = self.size();
-        let place = |extent: usize, random: &mut StepRandom| grid * random.index(extent.saturating_sub(size) / grid + 1);
+        let place =
+            |extent: usize, random: &mut StepRandom| grid * random.index(extent.saturating_sub(size) / grid + 1);
         let (size_y, size_x) = (size.min(height), size.min(width));
         let (top, left) = (place(height, random), place(width, random));
-        Crop { left, top, width: size_x, height: size_y }
+        Crop {
+            left,
+            top,
+            width: size_x,
+            height: size_y,
+        }
     }
 }

@@ -21,7 +21,10 @@ pub(crate) fn save_state(path: &Path, parameters: &Parameters, step: u64) -> Res
             arrays.push((format!("{}/{kind}", parameter.path), parameter.shape.clone(), bytes));
         }
     }
-    let damaged = |source: SafeTensorError| TrainingError::State { path: path.to_path_buf(), source };
+    let damaged = |source: SafeTensorError| TrainingError::State {
+        path: path.to_path_buf(),
+        source,
+    };
     let views = arrays.iter().map(|(name, shape, bytes)| {
         let dtype = if name == STEP { Dtype::U8 } else { Dtype::F32 };
         TensorView::new(dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
@@ -33,9 +36,14 @@ pub(crate) fn save_state(path: &Path, parameters: &Parameters, step: u64) -> Res
 
 /// Reads what [`save_state`] wrote into the parameters of a fresh network; returns the number of finished steps.
 pub(crate) fn load_state(path: &Path, parameters: &mut Parameters) -> Result<u64, TrainingError> {
-    let bytes = std::fs::read(path).map_err(|source| TrainingError::Read { path: path.to_path_buf(), source })?;
-    let file =
-        SafeTensors::deserialize(&bytes).map_err(|source| TrainingError::State { path: path.to_path_buf(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| TrainingError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|source| TrainingError::State {
+        path: path.to_path_buf(),
+        source,
+    })?;
     for parameter in &mut parameters.0 {
         let (name, shape) = (parameter.path.clone(), parameter.shape.clone());
         for (kind, values) in parameter.arrays_mut() {
@@ -46,7 +54,10 @@ pub(crate) fn load_state(path: &Path, parameters: &mut Parameters) -> Result<u64
     if file.len() != expected {
         return Err(mismatch(path, "the number of arrays", &expected, &file.len()));
     }
-    let step = file.tensor(STEP).map_err(|source| TrainingError::State { path: path.to_path_buf(), source })?;
+    let step = file.tensor(STEP).map_err(|source| TrainingError::State {
+        path: path.to_path_buf(),
+        source,
+    })?;
     let bytes: [u8; 8] = match step.data().try_into() {
         Ok(bytes) => bytes,
         Err(_) => return Err(mismatch(path, "the size of `step`", &8, &step.data().len())),
@@ -62,7 +73,10 @@ fn read_array(path: &Path, file: &SafeTensors<'_>, name: &str, shape: &[usize]) 
         let found = format!("{:?} of {:?}", view.shape(), view.dtype());
         return Err(mismatch(path, name, &format!("{shape:?} of F32"), &found));
     }
-    let values = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    let values = view
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
     Ok(values.collect())
 }
 
@@ -89,7 +103,10 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Training
     write().map_err(|source| {
         // What is left of a full disk's attempt only takes space; that it may not be there is fine.
         let _ = std::fs::remove_file(&temporary);
-        TrainingError::Write { path: path.to_path_buf(), source }
+        TrainingError::Write {
+            path: path.to_path_buf(),
+            source,
+        }
     })
 }
 

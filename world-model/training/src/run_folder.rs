@@ -27,12 +27,16 @@ impl RunFolder {
     /// # Errors
     /// [`TrainingError::AlreadyThere`] if it holds a training, [`TrainingError::Write`] if it can't be written.
     pub fn create<C: Serialize>(path: impl AsRef<Path>, config: &C) -> Result<Self, TrainingError> {
-        let folder = Self { path: path.as_ref().to_path_buf() };
+        let folder = Self {
+            path: path.as_ref().to_path_buf(),
+        };
         if folder.state().exists() {
             return Err(TrainingError::AlreadyThere { path: folder.path });
         }
-        std::fs::create_dir_all(&folder.path)
-            .map_err(|source| TrainingError::Write { path: folder.path.clone(), source })?;
+        std::fs::create_dir_all(&folder.path).map_err(|source| TrainingError::Write {
+            path: folder.path.clone(),
+            source,
+        })?;
         folder.write_config(config)?;
         folder.keep_metrics_before(0)?;
         Ok(folder)
@@ -43,8 +47,14 @@ impl RunFolder {
     /// # Errors
     /// [`TrainingError::NothingToResume`] if there is no saved state.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TrainingError> {
-        let folder = Self { path: path.as_ref().to_path_buf() };
-        if folder.state().exists() { Ok(folder) } else { Err(TrainingError::NothingToResume { path: folder.path }) }
+        let folder = Self {
+            path: path.as_ref().to_path_buf(),
+        };
+        if folder.state().exists() {
+            Ok(folder)
+        } else {
+            Err(TrainingError::NothingToResume { path: folder.path })
+        }
     }
 
     /// Returns the folder's path.
@@ -103,7 +113,10 @@ impl RunFolder {
             let text = serde_json::to_string(line)?;
             file.write_all(format!("{text}\n").as_bytes())
         };
-        write().map_err(|source| TrainingError::Write { path: path.clone(), source })
+        write().map_err(|source| TrainingError::Write {
+            path: path.clone(),
+            source,
+        })
     }
 
     /// Drops lines of steps that the saved state has not seen, and a line broken off by a kill.
@@ -111,7 +124,11 @@ impl RunFolder {
         let lines: Vec<String> = self
             .read_metrics()?
             .into_iter()
-            .filter(|line| line.get("step").and_then(Value::as_u64).is_some_and(|found| found <= step && step > 0))
+            .filter(|line| {
+                line.get("step")
+                    .and_then(Value::as_u64)
+                    .is_some_and(|found| found <= step && step > 0)
+            })
             .filter_map(|line| serde_json::to_string(&line).ok())
             .map(|line| line + "\n")
             .collect();
@@ -129,6 +146,9 @@ impl RunFolder {
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(TrainingError::Read { path, source }),
         };
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        Ok(text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
     }
 }

@@ -23,7 +23,11 @@ pub(crate) fn learning_rate(config: &OptimizerConfig, step: u64, steps: u64) -> 
 ///
 /// Source: `cosmos_transfer2/_src/predict2/utils/ema` of cosmos-transfer2.5@2ff49d0 (power average).
 pub(crate) fn ema_beta(exponent: f64, iteration: u64) -> f64 {
-    if iteration == 0 { 0.0 } else { (1.0 - 1.0 / (iteration as f64 + 1.0)).powf(exponent + 1.0) }
+    if iteration == 0 {
+        0.0
+    } else {
+        (1.0 - 1.0 / (iteration as f64 + 1.0)).powf(exponent + 1.0)
+    }
 }
 
 /// Returns the exponent whose power average has the given relative width.
@@ -62,7 +66,12 @@ mod tests {
 
     #[test]
     fn the_rate_rises_then_falls_to_its_end() {
-        let config = OptimizerConfig { learning_rate: 2.0, warmup_steps: 10, final_factor: 0.1, ..Default::default() };
+        let config = OptimizerConfig {
+            learning_rate: 2.0,
+            warmup_steps: 10,
+            final_factor: 0.1,
+            ..Default::default()
+        };
         let rate = |step| learning_rate(&config, step, 110);
         assert!(rate(0) < 1e-4 && (rate(10) - 2.0).abs() < 1e-9 && rate(5) > rate(4));
         assert!((rate(110) - 0.2).abs() < 1e-9 && (rate(500) - 0.2).abs() < 1e-9 && rate(60) < rate(59));

@@ -43,33 +43,56 @@ impl Objective for Regression {
     }
 
     fn export(&self, network: &Linear, path: &Path) -> Result<(), TrainingError> {
-        Ok(CheckpointWriter::new(SaveDtype::F32).with_module("", network, &KeyMap::identity()).save(path)?)
+        Ok(CheckpointWriter::new(SaveDtype::F32)
+            .with_module("", network, &KeyMap::identity())
+            .save(path)?)
     }
 }
 
 fn config(steps: u64) -> TrainerConfig {
-    let optimizer = OptimizerConfig { learning_rate: 0.05, warmup_steps: 5, ..OptimizerConfig::default() };
-    TrainerConfig { steps, log_every: 10, evaluate_every: 50, optimizer, ..TrainerConfig::default() }
+    let optimizer = OptimizerConfig {
+        learning_rate: 0.05,
+        warmup_steps: 5,
+        ..OptimizerConfig::default()
+    };
+    TrainerConfig {
+        steps,
+        log_every: 10,
+        evaluate_every: 50,
+        optimizer,
+        ..TrainerConfig::default()
+    }
 }
 
 /// Trains in one folder, stopping after `stop` steps of this sitting.
 fn train(folder: &Path, stop: u64, resume: bool) -> TrainingSummary {
     let config = config(200);
-    let run = if resume { RunFolder::open(folder) } else { RunFolder::create(folder, &config) };
+    let run = if resume {
+        RunFolder::open(folder)
+    } else {
+        RunFolder::create(folder, &config)
+    };
     let run = run.expect("a folder");
     let mut trainer = Trainer::new(Regression, config, run, resume, &Device::flex()).expect("a trainer");
     let mut left = stop;
     trainer
         .run(|_| {
             left -= 1;
-            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if left == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })
         .expect("training works")
 }
 
 #[test]
 fn resumed_run_equals_uninterrupted_run() {
-    let (whole, parts) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (whole, parts) = (
+        tempfile::tempdir().expect("a folder"),
+        tempfile::tempdir().expect("a folder"),
+    );
     assert!(train(whole.path(), 1000, false).finished);
     assert_eq!(train(parts.path(), 73, false).step, 73);
     assert_eq!(train(parts.path(), 55, true).step, 128);
@@ -84,7 +107,10 @@ fn resumed_run_equals_uninterrupted_run() {
 fn training_lowers_the_loss_and_draws_it() {
     let folder = tempfile::tempdir().expect("a folder");
     train(folder.path(), 1000, false);
-    let metrics = RunFolder::open(folder.path()).expect("a run").read_metrics().expect("metrics");
+    let metrics = RunFolder::open(folder.path())
+        .expect("a run")
+        .read_metrics()
+        .expect("metrics");
     let losses: Vec<f64> = metrics.iter().filter_map(|line| line.get("loss")?.as_f64()).collect();
     assert_eq!(losses.len(), 20);
     assert!(losses[19] < 0.05 * losses[0], "{losses:?}");
@@ -115,5 +141,8 @@ fn a_truncated_state_is_an_error_with_its_path() {
     std::fs::write(&path, &bytes[..bytes.len() - 9]).expect("written");
     let run = RunFolder::open(folder.path()).expect("a run");
     let error = Trainer::new(Regression, config(200), run, true, &Device::flex()).expect_err("half a state");
-    assert!(matches!(error, TrainingError::State { .. }) && error.to_string().contains("state.safetensors"), "{error}");
+    assert!(
+        matches!(error, TrainingError::State { .. }) && error.to_string().contains("state.safetensors"),
+        "{error}"
+    );
 }

@@ -87,10 +87,21 @@ impl<O: Objective> Trainer<O> {
         device.seed(config.seed);
         let network = objective.network(&device);
         let mut parameters = Parameters::collect(&network);
-        let step = if resume { load_state(&folder.state(), &mut parameters)? } else { 0 };
+        let step = if resume {
+            load_state(&folder.state(), &mut parameters)?
+        } else {
+            0
+        };
         folder.keep_metrics_before(step)?;
         let network = parameters.install(network, Which::Latest);
-        Ok(Self { objective, config, folder, network, parameters, step })
+        Ok(Self {
+            objective,
+            config,
+            folder,
+            network,
+            parameters,
+            step,
+        })
     }
 
     /// Trains until the last step, the sitting's time limit, or until `observe` breaks; then evaluates and saves.
@@ -130,9 +141,10 @@ impl<O: Objective> Trainer<O> {
             }
             sitting.aside_secs += aside.elapsed().as_secs_f64();
             let progress = self.progress(&sitting, due);
-            let out_of_time = self.config.minutes.is_some_and(|minutes| {
-                sitting.started.elapsed().as_secs_f64() >= 60.0 * minutes
-            });
+            let out_of_time = self
+                .config
+                .minutes
+                .is_some_and(|minutes| sitting.started.elapsed().as_secs_f64() >= 60.0 * minutes);
             if observe(&progress).is_break() || out_of_time {
                 break;
             }
@@ -169,7 +181,11 @@ impl<O: Objective> Trainer<O> {
         let loss_tensor = self.objective.loss(&self.network, self.step);
         let loss = loss_tensor.clone().inner().into_scalar::<f32>();
         if !loss.is_finite() {
-            return Err(TrainingError::Diverged { step: self.step, loss, learning_rate });
+            return Err(TrainingError::Diverged {
+                step: self.step,
+                loss,
+                learning_rate,
+            });
         }
         let mut gradients = loss_tensor.backward();
         let update = Update {
@@ -180,7 +196,11 @@ impl<O: Objective> Trainer<O> {
         let gradient_norm = self.parameters.update(&self.network, &mut gradients, optimizer, update);
         self.network = self.parameters.install(self.network.clone(), Which::Latest);
         self.step += 1;
-        Ok(StepResult { loss: f64::from(loss), gradient_norm, learning_rate })
+        Ok(StepResult {
+            loss: f64::from(loss),
+            gradient_norm,
+            learning_rate,
+        })
     }
 
     fn log(&self, result: &StepResult, sitting: &mut Sitting) -> Result<(), TrainingError> {
@@ -210,10 +230,14 @@ impl<O: Objective> Trainer<O> {
         let name = self.objective.name();
         self.objective.export(&network, &self.folder.weights(name))?;
         if self.config.keep_every_evaluation {
-            self.objective.export(&network, &self.folder.weights(&format!("{name}-{:06}", self.step)))?;
+            self.objective
+                .export(&network, &self.folder.weights(&format!("{name}-{:06}", self.step)))?;
         }
-        let metrics: Map<String, Value> =
-            evaluation.metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let metrics: Map<String, Value> = evaluation
+            .metrics
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
         self.log_line(json!({"step": self.step, "evaluation": metrics, "warnings": evaluation.warnings}))?;
         draw_loss_curve(&self.folder.read_metrics()?, &self.folder.loss_curve())?;
         Ok(evaluation)

@@ -11,7 +11,7 @@ use worldloop_world_model_data::{Episode, Window};
 
 use crate::config::{TrainerConfig, require};
 use crate::error::TrainingError;
-use crate::image_error::{psnr, moving_psnr};
+use crate::image_error::{moving_psnr, psnr};
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::{Parameters, Which, to_vec};
 use crate::picture::{ClipView, draw_comparison};
@@ -97,10 +97,25 @@ impl VaeTrainingConfig {
             return require("vae", false, || "a valid network".into(), error);
         }
         let (space, time) = (self.vae.spatial_compression(), self.vae.temporal_compression());
-        require("chunk", self.chunk > 0 && self.chunk.is_multiple_of(time), || format!("a multiple of {time}"), self.chunk)?;
-        require("batch_size", self.batch_size > 0, || "at least 1".into(), self.batch_size)?;
+        require(
+            "chunk",
+            self.chunk > 0 && self.chunk.is_multiple_of(time),
+            || format!("a multiple of {time}"),
+            self.chunk,
+        )?;
+        require(
+            "batch_size",
+            self.batch_size > 0,
+            || "at least 1".into(),
+            self.batch_size,
+        )?;
         let fits = !self.freeze_encoder || self.initial.is_some();
-        require("freeze_encoder", fits, || "false without `initial`".into(), self.freeze_encoder)?;
+        require(
+            "freeze_encoder",
+            fits,
+            || "false without `initial`".into(),
+            self.freeze_encoder,
+        )?;
         let fits = self.crop_px > 0 && self.crop_px.is_multiple_of(space);
         require("crop_px", fits, || format!("a multiple of {space}"), self.crop_px)
     }
@@ -132,7 +147,13 @@ impl VaeObjective {
         let recordings = Recordings::load(&config.datasets, &config.camera)?;
         let windows = recordings.windows(&recordings.training, config.chunk, 1)?;
         let validation = recordings.windows(&recordings.validation, config.chunk, config.chunk)?;
-        Ok(Self { config, initial, recordings, windows, validation })
+        Ok(Self {
+            config,
+            initial,
+            recordings,
+            windows,
+            validation,
+        })
     }
 
     fn batch(&self, step: u64, device: &Device) -> Tensor<5> {
@@ -160,7 +181,13 @@ impl VaeObjective {
         let count = count.min(self.validation.len());
         let chosen = (0..count).map(|place| self.validation[place * self.validation.len() / count]);
         let sources: Vec<(&Episode, Window, Crop)> = chosen
-            .map(|window| (&self.recordings.validation[window.episode], window, self.recordings.whole()))
+            .map(|window| {
+                (
+                    &self.recordings.validation[window.episode],
+                    window,
+                    self.recordings.whole(),
+                )
+            })
             .collect();
         self.recordings.clips(&sources, self.config.chunk + 1, device)
     }
@@ -177,9 +204,17 @@ impl VaeObjective {
         for _ in 0..STATISTICS_CLIPS / 8 {
             let sources: Vec<(&Episode, Window, Crop)> = (0..8)
                 .map(|_| self.windows[random.index(self.windows.len())])
-                .map(|window| (&self.recordings.training[window.episode], window, self.recordings.whole()))
+                .map(|window| {
+                    (
+                        &self.recordings.training[window.episode],
+                        window,
+                        self.recordings.whole(),
+                    )
+                })
                 .collect();
-            let mean = network.encode(self.recordings.clips(&sources, self.config.chunk + 1, &device)).mean;
+            let mean = network
+                .encode(self.recordings.clips(&sources, self.config.chunk + 1, &device))
+                .mean;
             let [_, _, frames, height, width] = mean.dims();
             for (place, plane) in to_vec(mean).chunks_exact(frames * height * width).enumerate() {
                 let sums = &mut sums[place % channels];
@@ -224,7 +259,11 @@ impl Objective for VaeObjective {
         let clips = self.batch(step, &device);
         let posterior = network.encode(clips.clone());
         let latents = sample(&posterior, self.config.trainer.seed, step);
-        let latents = if self.config.freeze_encoder { latents.detach() } else { latents };
+        let latents = if self.config.freeze_encoder {
+            latents.detach()
+        } else {
+            latents
+        };
         let difference = network.decode(latents) - clips.clone();
         let weights = motion_weights(clips, self.config.motion_weight);
         let l1 = (difference.clone().abs() * weights.clone()).mean();
@@ -234,7 +273,9 @@ impl Objective for VaeObjective {
         if self.config.freeze_encoder {
             return reconstruction;
         }
-        let kl = (mean.clone() * mean + logvar.clone().exp() - logvar - 1.0).mean().mul_scalar(0.5);
+        let kl = (mean.clone() * mean + logvar.clone().exp() - logvar - 1.0)
+            .mean()
+            .mul_scalar(0.5);
         reconstruction + kl.mul_scalar(self.config.kl_weight)
     }
 
@@ -243,11 +284,22 @@ impl Objective for VaeObjective {
         let [count, _, frames, height, width] = clips.dims();
         let decoded = network.decode(network.encode(clips.clone()).mean);
         let (truth, decoded) = (to_vec(clips), to_vec(decoded));
-        let view = |values| ClipView { values, frames, height, width };
+        let view = |values| ClipView {
+            values,
+            frames,
+            height,
+            width,
+        };
         let size = 3 * frames * height * width;
-        let pairs: Vec<_> = truth.chunks_exact(size).zip(decoded.chunks_exact(size)).map(|(a, b)| (view(a), view(b))).collect();
+        let pairs: Vec<_> = truth
+            .chunks_exact(size)
+            .zip(decoded.chunks_exact(size))
+            .map(|(a, b)| (view(a), view(b)))
+            .collect();
         draw_comparison(&pairs[..PICTURED_CLIPS.min(count)], picture)?;
-        Ok(Evaluation::default().with("psnr_db", psnr(&pairs)).with("psnr_moving_db", moving_psnr(&pairs)))
+        Ok(Evaluation::default()
+            .with("psnr_db", psnr(&pairs))
+            .with("psnr_moving_db", moving_psnr(&pairs)))
     }
 
     fn export(&self, network: &WanVae, path: &Path) -> Result<(), TrainingError> {

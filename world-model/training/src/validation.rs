@@ -44,8 +44,14 @@ impl WorldValidation {
     pub(crate) fn new(recordings: &Recordings, chunk: usize) -> Result<Self, TrainingError> {
         let short = spread(&recordings.windows(&recordings.validation, chunk, 1)?, WINDOWS);
         // Episodes may be too short for long predictions; these are then left out.
-        let long = recordings.windows(&recordings.validation, CHUNKS * chunk, 1).unwrap_or_default();
-        Ok(Self { short, long: spread(&long, LONG_WINDOWS), chunk })
+        let long = recordings
+            .windows(&recordings.validation, CHUNKS * chunk, 1)
+            .unwrap_or_default();
+        Ok(Self {
+            short,
+            long: spread(&long, LONG_WINDOWS),
+            chunk,
+        })
     }
 
     /// Measures a model and draws predictions.
@@ -61,7 +67,11 @@ impl WorldValidation {
             Ok(model) => model,
             Err(error) => {
                 let (key, expected) = ("dit", "sizes that fit VAE and recordings".to_string());
-                return Err(TrainingError::Config { key, expected, found: error.to_string() });
+                return Err(TrainingError::Config {
+                    key,
+                    expected,
+                    found: error.to_string(),
+                });
             }
         };
         let short = Batch::new(recordings, &self.short, self.chunk, &device);
@@ -77,12 +87,7 @@ impl WorldValidation {
         Ok(evaluation)
     }
 
-    fn short_predictions(
-        &self,
-        model: &Predict,
-        batch: &Batch,
-        picture: &Path,
-    ) -> Result<Evaluation, TrainingError> {
+    fn short_predictions(&self, model: &Predict, batch: &Batch, picture: &Path) -> Result<Evaluation, TrainingError> {
         let predicted = batch.predict(model, &batch.actions, 1);
         let still = batch.repeated_first_frame();
         let (pairs, still) = (batch.pairs(&predicted), batch.pairs(&still));
@@ -103,9 +108,22 @@ impl WorldValidation {
             action.iter().enumerate().map(flip).collect::<Vec<f32>>()
         };
         let variants: [(&str, Vec<Vec<Vec<f32>>>); 3] = [
-            ("zeroed", batch.actions.iter().map(|actions| idle_actions(actions)).collect()),
-            ("shuffled", order.iter().map(|&other| batch.actions[other].clone()).collect()),
-            ("flipped", batch.actions.iter().map(|actions| actions.iter().map(flipped).collect()).collect()),
+            (
+                "zeroed",
+                batch.actions.iter().map(|actions| idle_actions(actions)).collect(),
+            ),
+            (
+                "shuffled",
+                order.iter().map(|&other| batch.actions[other].clone()).collect(),
+            ),
+            (
+                "flipped",
+                batch
+                    .actions
+                    .iter()
+                    .map(|actions| actions.iter().map(flipped).collect())
+                    .collect(),
+            ),
         ];
         let error = |actions: &[Vec<Vec<f32>>]| {
             let predicted = batch.predict(model, actions, 1);
@@ -144,9 +162,13 @@ struct Batch {
 
 impl Batch {
     fn new(recordings: &Recordings, windows: &[Window], actions: usize, device: &Device) -> Self {
-        let sources: Vec<(&Episode, Window, Crop)> =
-            windows.iter().map(|window| (&recordings.validation[window.episode], *window, recordings.whole())).collect();
-        let taken = sources.iter().map(|(episode, window, _)| episode.actions[window.start..][..actions].to_vec());
+        let sources: Vec<(&Episode, Window, Crop)> = windows
+            .iter()
+            .map(|window| (&recordings.validation[window.episode], *window, recordings.whole()))
+            .collect();
+        let taken = sources
+            .iter()
+            .map(|(episode, window, _)| episode.actions[window.start..][..actions].to_vec());
         Self {
             truth: to_vec(recordings.clips(&sources, actions + 1, device)),
             actions: taken.collect(),
@@ -170,7 +192,9 @@ impl Batch {
         for index in 0..chunks {
             let frames = clips[index].clone();
             let [_, _, count, _, _] = frames.dims();
-            let taken = actions.iter().flat_map(|actions| config.scaled_actions(&actions[index * chunk..][..chunk]));
+            let taken = actions
+                .iter()
+                .flat_map(|actions| config.scaled_actions(&actions[index * chunk..][..chunk]));
             let taken = TensorData::new::<f32, _>(taken.collect(), [batch, chunk, config.spec.action_dim()]);
             let noise = StepRandom::new(0, index as u64, 4).normals(batch * channels * latent_frames * height * width);
             let noise = TensorData::new(noise, [batch, channels, latent_frames, height, width]);
@@ -179,7 +203,13 @@ impl Batch {
                 actions: Tensor::from_data(taken, &self.device),
                 noise: Tensor::from_data(noise, &self.device),
             };
-            clips.push(model.predict_chunk(input, |_| {}).video.narrow(2, 1, chunk).clamp(-1.0, 1.0));
+            clips.push(
+                model
+                    .predict_chunk(input, |_| {})
+                    .video
+                    .narrow(2, 1, chunk)
+                    .clamp(-1.0, 1.0),
+            );
         }
         to_vec(Tensor::cat(clips, 2))
     }
@@ -187,13 +217,20 @@ impl Batch {
     fn repeated_first_frame(&self) -> Vec<f32> {
         let plane = self.size[0] * self.size[1];
         let channels = self.truth.chunks_exact(self.frames * plane);
-        channels.flat_map(|channel| channel[..plane].repeat(self.frames)).collect()
+        channels
+            .flat_map(|channel| channel[..plane].repeat(self.frames))
+            .collect()
     }
 
     fn pairs<'a>(&'a self, predicted: &'a [f32]) -> Vec<(ClipView<'a>, ClipView<'a>)> {
         let [_, channels, frames, height, width] = self.shape();
         let size = channels * frames * height * width;
-        let view = |values: &'a [f32]| ClipView { values, frames, height, width };
+        let view = |values: &'a [f32]| ClipView {
+            values,
+            frames,
+            height,
+            width,
+        };
         let pairs = self.truth.chunks_exact(size).zip(predicted.chunks_exact(size));
         pairs.map(|(truth, predicted)| (view(truth), view(predicted))).collect()
     }
@@ -202,10 +239,17 @@ impl Batch {
     fn last_chunk_error(&self, predicted: &[f32], first: usize) -> f64 {
         let plane = self.size[0] * self.size[1];
         let (mut sum, mut count) = (0.0, 0);
-        let channels = self.truth.chunks_exact(self.frames * plane).zip(predicted.chunks_exact(self.frames * plane));
+        let channels = self
+            .truth
+            .chunks_exact(self.frames * plane)
+            .zip(predicted.chunks_exact(self.frames * plane));
         for (truth, predicted) in channels {
-            let values = truth[(first + 1) * plane..].iter().zip(&predicted[(first + 1) * plane..]);
-            sum += values.map(|(truth, predicted)| f64::from(truth - predicted).powi(2)).sum::<f64>();
+            let values = truth[(first + 1) * plane..]
+                .iter()
+                .zip(&predicted[(first + 1) * plane..]);
+            sum += values
+                .map(|(truth, predicted)| f64::from(truth - predicted).powi(2))
+                .sum::<f64>();
             count += (self.frames - first - 1) * plane;
         }
         sum / f64::from(count.max(1) as u32)

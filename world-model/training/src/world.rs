@@ -96,8 +96,13 @@ impl Default for WorldTrainingConfig {
 
 /// Returns the sizes of the embedded world's transformer.
 fn embedded_dit() -> DitConfig {
-    let action = ActionConfig::new(7, ActionGrouping::PerLatentFrame { temporal_compression_ratio: 4 })
-        .with_hidden_dim_in_action_embedder(Some(256));
+    let action = ActionConfig::new(
+        7,
+        ActionGrouping::PerLatentFrame {
+            temporal_compression_ratio: 4,
+        },
+    )
+    .with_hidden_dim_in_action_embedder(Some(256));
     DitConfig::new(192, 6, 4)
         .with_in_channels(8)
         .with_out_channels(8)
@@ -127,7 +132,12 @@ impl WorldObjective {
     /// [`TrainingError::Config`], and those of reading.
     pub fn new(config: WorldTrainingConfig, device: &Device) -> Result<Self, TrainingError> {
         config.trainer.validate()?;
-        require("batch_size", config.batch_size > 0, || "at least 1".into(), config.batch_size)?;
+        require(
+            "batch_size",
+            config.batch_size > 0,
+            || "at least 1".into(),
+            config.batch_size,
+        )?;
         let recordings = Recordings::load(&config.datasets, &config.camera)?;
         let (vae_config, vae) = load_vae(&config.vae, device)?;
         let [height, width] = recordings.size();
@@ -146,7 +156,14 @@ impl WorldObjective {
         let windows = recordings.windows(&recordings.training, config.chunk, config.window_stride)?;
         let store = LatentStore::encode(&recordings, &vae, windows, config.reencoded_share > 0.0, device)?;
         let validation = WorldValidation::new(&recordings, config.chunk)?;
-        Ok(Self { config, predict, vae, recordings, store, validation })
+        Ok(Self {
+            config,
+            predict,
+            vae,
+            recordings,
+            store,
+            validation,
+        })
     }
 
     /// Returns the number of windows that are trained on.
@@ -165,7 +182,10 @@ impl WorldObjective {
             let position = random.index(self.store.windows.len());
             let window = self.store.windows[position];
             let latents = self.store.window(position);
-            let reencoded = self.store.reencoded(window).filter(|_| random.chance(self.config.reencoded_share));
+            let reencoded = self
+                .store
+                .reencoded(window)
+                .filter(|_| random.chance(self.config.reencoded_share));
             let deviation = self.config.context_noise * random.uniform();
             for channel in 0..channels {
                 let first = match reencoded {
@@ -177,12 +197,16 @@ impl WorldObjective {
             }
             clean.extend_from_slice(latents);
             let episode = &self.recordings.training[window.episode];
-            actions.extend(self.predict.scaled_actions(&episode.actions[window.start..window.start + window.actions]));
+            actions.extend(
+                self.predict
+                    .scaled_actions(&episode.actions[window.start..window.start + window.actions]),
+            );
             times.push(self.config.times.sample(&mut random));
         }
         let noise = random.normals(size * one);
         let shape = [size, channels, frames, height, width];
-        let tensor = |values: Vec<f32>, shape: [usize; 5]| Tensor::<5>::from_data(TensorData::new(values, shape), device);
+        let tensor =
+            |values: Vec<f32>, shape: [usize; 5]| Tensor::<5>::from_data(TensorData::new(values, shape), device);
         let action_shape = [size, self.config.chunk, self.predict.spec.action_dim()];
         Batch {
             clean: tensor(clean, shape),
@@ -244,8 +268,12 @@ impl Objective for WorldObjective {
     }
 
     fn evaluate(&self, network: &Dit, picture: &Path) -> Result<Evaluation, TrainingError> {
-        let networks = PredictNetworks { vae: self.vae.clone(), dit: network.clone() };
-        self.validation.evaluate(&self.recordings, &self.predict, networks, picture)
+        let networks = PredictNetworks {
+            vae: self.vae.clone(),
+            dit: network.clone(),
+        };
+        self.validation
+            .evaluate(&self.recordings, &self.predict, networks, picture)
     }
 
     fn export(&self, network: &Dit, path: &Path) -> Result<(), TrainingError> {
@@ -254,7 +282,10 @@ impl Objective for WorldObjective {
             what: "world model config",
             source,
         })?;
-        let networks = PredictNetworks { vae: self.vae.clone(), dit: network.clone() };
+        let networks = PredictNetworks {
+            vae: self.vae.clone(),
+            dit: network.clone(),
+        };
         let writer = CheckpointWriter::new(SaveDtype::F16).with_module("", &networks, &KeyMap::identity());
         Ok(writer.with_metadata("config", text).save(path)?)
     }
@@ -281,7 +312,11 @@ pub fn load_world(path: &Path, device: &Device) -> Result<Predict, TrainingError
         Ok(model) => Ok(model),
         Err(error) => {
             let expected = "a valid world model".to_string();
-            Err(TrainingError::Config { key: "world", expected, found: error.to_string() })
+            Err(TrainingError::Config {
+                key: "world",
+                expected,
+                found: error.to_string(),
+            })
         }
     }
 }
@@ -290,7 +325,10 @@ pub fn load_world(path: &Path, device: &Device) -> Result<Predict, TrainingError
 fn motion_weights(clean: Tensor<5>, motion_weight: f64) -> Tensor<5> {
     let [_, _, frames, _, _] = clean.dims();
     let first = clean.clone().narrow(2, 0, 1);
-    let change = (clean.narrow(2, 1, frames - 1) - first).abs().mean_dim(1).clamp(0.0, 1.0);
+    let change = (clean.narrow(2, 1, frames - 1) - first)
+        .abs()
+        .mean_dim(1)
+        .clamp(0.0, 1.0);
     let weights = change.mul_scalar(motion_weight) + 1.0;
     let mean = weights.clone().mean().reshape([1, 1, 1, 1, 1]);
     weights / mean
@@ -300,15 +338,19 @@ fn motion_weights(clean: Tensor<5>, motion_weight: f64) -> Tensor<5> {
 fn describe(config: &WorldTrainingConfig, recordings: &Recordings, [height, width]: [usize; 2]) -> WorldModelSpec {
     let info = recordings.info();
     let statistics = action_statistics(&recordings.training);
-    let action = info.actions.iter().zip(&statistics).map(|(action, statistics)| ActionDimension {
-        name: action.name.clone(),
-        unit: action.unit.clone(),
-        low: action.low,
-        high: action.high,
-        mean: statistics.mean,
-        std: statistics.std,
-        scale: 1.0,
-    });
+    let action = info
+        .actions
+        .iter()
+        .zip(&statistics)
+        .map(|(action, statistics)| ActionDimension {
+            name: action.name.clone(),
+            unit: action.unit.clone(),
+            low: action.low,
+            high: action.high,
+            mean: statistics.mean,
+            std: statistics.std,
+            scale: 1.0,
+        });
     WorldModelSpec {
         name: config.name.clone(),
         cameras: vec![recordings.camera().to_string()],

@@ -61,7 +61,11 @@ impl Report {
             let gif = side_by_side_gif(&predicted, &physics, self.frame_rate_hz, ZOOM)?;
             let path = animations.join(animation_name(index, showcase));
             fs::write(&path, &gif.bytes).map_err(|source| write_error(&path, source))?;
-            shows += &show(&showcase.record, &gif.bytes, [("predicted", &predicted), ("physics", &physics)])?;
+            shows += &show(
+                &showcase.record,
+                &gif.bytes,
+                [("predicted", &predicted), ("physics", &physics)],
+            )?;
             files.push(path);
         }
         let path = folder.join(REPORT_FILE);
@@ -274,11 +278,7 @@ fn animation_name(index: usize, showcase: &Showcase) -> String {
     format!("{:02}-{outcome}-{policy}-seed{}.gif", index + 1, record.seed)
 }
 
-fn show(
-    record: &EpisodeRecord,
-    gif: &[u8],
-    strips: [(&str, &[RgbImage]); 2],
-) -> Result<String, EvaluationError> {
+fn show(record: &EpisodeRecord, gif: &[u8], strips: [(&str, &[RgbImage]); 2]) -> Result<String, EvaluationError> {
     let (class, outcome) = if record.success {
         ("good", "success")
     } else {
