@@ -100,8 +100,7 @@ impl CrossAttention {
             contexts == 1 || contexts == batch,
             "{contexts} contexts cannot serve a batch of {batch}"
         );
-        // With one context the clips' tokens are just more queries to it.
-        let shape = [contexts, batch / contexts * frames * per_frame, heads, head_dim];
+        let shape = [batch, frames * per_frame, heads, head_dim];
         let query = self
             .q_norm
             .forward_heads(linear_rows(&self.q_proj, tokens).reshape(shape), None);

@@ -23,6 +23,8 @@ mod modulation;
 mod patch_embed;
 mod rope3d;
 mod self_attention;
+#[cfg(test)]
+mod tests;
 mod timestep;
 
 pub use block::{DitBlock, DitBlockConfig};

@@ -23,7 +23,7 @@ use super::patch_embed::{PatchEmbed, PatchEmbedConfig, unpatchify};
 use super::rope3d::Rope3d;
 use super::self_attention::SelfAttentionConfig;
 use super::timestep::{TimeEmbedding, TimestepEmbedder, TimestepEmbedderConfig};
-use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, gelu, untracked_cast};
+use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, gelu, linear_rows, untracked_cast};
 
 /// Diffusion transformer of Cosmos-Predict2.5; `MinimalV1LVGDiT` upstream.
 #[derive(Module, Debug)]
@@ -148,7 +148,7 @@ impl Dit {
     pub fn project_context(&self, text: Tensor<3>) -> Context {
         let text = untracked_cast(text, self.dtype());
         let tokens = match &self.crossattn_proj {
-            Some(projection) => gelu(projection.forward(text)),
+            Some(projection) => gelu(linear_rows(projection, text)),
             None => text,
         };
         let key_values = self

@@ -104,14 +104,21 @@ impl AdaLnModulation {
 /// - tokens: `[batch, frames, tokens, model_channels]`
 /// - shift, scale: `[batch, frames, 1, model_channels]`; frames may be 1
 /// - output: `[batch, frames, tokens, model_channels]`, the tokens' dtype
+///
+/// # Panics
+/// If shift or scale is neither one vector per clip nor one per frame.
 pub fn modulate(tokens: Tensor<4>, shift: Tensor<4>, scale: Tensor<4>) -> Tensor<4> {
-    let [_, _, _, model_channels] = tokens.dims();
-    assert_shape!(shift, [_, _, 1, model_channels]);
-    assert_shape!(scale, [_, _, 1, model_channels]);
+    assert_fits(&tokens, &shift);
+    assert_fits(&tokens, &scale);
     #[cfg(feature = "flex")]
     if fused::runs_on(&tokens) {
         return fused::modulate(tokens, shift, scale, LAYER_NORM_EPS as f32);
     }
+    modulate_in_steps(tokens, shift, scale)
+}
+
+/// Modulates with Burn's operations, on any device and in any precision.
+fn modulate_in_steps(tokens: Tensor<4>, shift: Tensor<4>, scale: Tensor<4>) -> Tensor<4> {
     let dtype = tokens.dtype();
     let tokens = untracked_cast(tokens, DType::F32);
     let centred = tokens.clone() - tokens.mean_dim(3);
@@ -125,7 +132,11 @@ pub fn modulate(tokens: Tensor<4>, shift: Tensor<4>, scale: Tensor<4>) -> Tensor
 /// # Shapes
 /// - tokens, output: `[batch, frames, tokens, model_channels]`
 /// - gate: `[batch, frames, 1, model_channels]`; frames may be 1
+///
+/// # Panics
+/// If the gate is neither one vector per clip nor one per frame.
 pub fn gated_residual(tokens: Tensor<4>, gate: Tensor<4>, output: Tensor<4>) -> Tensor<4> {
+    assert_fits(&tokens, &gate);
     #[cfg(feature = "flex")]
     if fused::runs_on(&tokens) {
         return fused::gated_add(tokens, gate, output);
@@ -133,8 +144,21 @@ pub fn gated_residual(tokens: Tensor<4>, gate: Tensor<4>, output: Tensor<4>) -> 
     tokens + output * gate
 }
 
+/// Requires one vector per clip, or one per frame.
+fn assert_fits(tokens: &Tensor<4>, vectors: &Tensor<4>) {
+    let [batch, frames, _, model_channels] = tokens.dims();
+    assert_shape!(vectors, [batch, _, 1, model_channels]);
+    let [_, per_clip, _, _] = vectors.dims();
+    assert!(
+        per_clip == 1 || per_clip == frames,
+        "{per_clip} vectors do not fit {frames} frames"
+    );
+}
+
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Distribution;
+
     use super::*;
 
     #[test]
@@ -160,5 +184,43 @@ mod tests {
             (output[0] - 8.0).abs() < 1e-4 && (output[1] - 12.0).abs() < 1e-4,
             "{output:?}"
         );
+    }
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_steps() {
+        let device = Device::flex().autodiff();
+        let random =
+            |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device).require_grad();
+        for (frames, tokens, vectors) in [(3, 5, 3), (3, 5, 1), (2, 700, 2)] {
+            let (x, added) = (random([2, frames, tokens, 20]), random([2, frames, tokens, 20]));
+            let [shift, scale, gate] = std::array::from_fn(|_| random([2, vectors, 1, 20]));
+            let steps = modulate_in_steps(x.clone(), shift.clone(), scale.clone()) + added.clone() * gate.clone();
+            let at_once = gated_residual(
+                modulate(x.clone(), shift.clone(), scale.clone()),
+                gate.clone(),
+                added.clone(),
+            );
+            let distance: f32 = (steps.clone() - at_once.clone()).abs().max().into_scalar();
+            assert!(distance < 1e-5, "{distance}");
+            let weight = x.clone().inner();
+            let backward = |output: Tensor<4>| (output * Tensor::from_inner(weight.clone())).mean().backward();
+            let (steps, at_once) = (backward(steps), backward(at_once));
+            for input in [x, shift, scale, gate, added] {
+                let (steps, at_once) = (
+                    input.grad(&steps).expect("asked for"),
+                    input.grad(&at_once).expect("asked for"),
+                );
+                let distance: f32 = (steps - at_once).abs().max().into_scalar();
+                assert!(distance < 1e-6, "{distance}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "2 vectors do not fit 3 frames")]
+    fn vectors_must_be_one_or_as_many_as_frames() {
+        let device = Device::flex();
+        let vectors = Tensor::<4>::zeros([1, 2, 1, 4], &device);
+        let _ = modulate(Tensor::zeros([1, 3, 5, 4], &device), vectors.clone(), vectors);
     }
 }

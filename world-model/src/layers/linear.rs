@@ -48,13 +48,21 @@ fn product<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Option<Ten
     let mut shape = input.dims();
     let rows: usize = shape[..D - 1].iter().product();
     shape[D - 1] = d_output;
-    linear(input.reshape([rows, d_input]), weight, bias).reshape(shape)
+    let input = input.reshape([rows, d_input]);
+    if rows == 1 {
+        // A single row would run as a product with a vector, which adds up in another order: the same clip would come
+        // out differently alone and in a batch.
+        return linear(input.repeat_dim(0, 2), weight, bias)
+            .narrow(0, 0, 1)
+            .reshape(shape);
+    }
+    linear(input, weight, bias).reshape(shape)
 }
 
 #[cfg(test)]
 mod tests {
     use burn::nn::LinearConfig;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Distribution};
 
     use super::*;
 
@@ -65,5 +73,15 @@ mod tests {
         layer.weight = layer.weight.map(|weight| weight.cast(DType::BF16));
         let output = linear_f32(&layer, Tensor::<2>::ones([1, 3], &device));
         assert_eq!(output.dtype(), DType::F32);
+    }
+
+    #[test]
+    fn a_row_alone_is_the_row_among_others() {
+        let device = Device::flex();
+        let layer = LinearConfig::new(200, 30).init(&device);
+        let rows = Tensor::<2>::random([5, 200], Distribution::Default, &device);
+        let among = linear_rows(&layer, rows.clone()).narrow(0, 3, 1);
+        let alone = linear_rows(&layer, rows.narrow(0, 3, 1));
+        assert_eq!(among.into_data(), alone.into_data());
     }
 }

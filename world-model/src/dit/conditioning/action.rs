@@ -14,7 +14,7 @@ use burn::tensor::{DType, Device, Tensor, assert_shape};
 use super::super::config::DitConfigError;
 use super::super::timestep::TimeEmbedding;
 use super::frames::FrameCondition;
-use crate::layers::untracked_cast;
+use crate::layers::{linear_rows, untracked_cast};
 
 /// Which actions an embedding sees.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl ActionConfig {
 
 impl ActionMlp {
     fn forward(&self, actions: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu_approximate(self.fc1.forward(actions)))
+        linear_rows(&self.fc2, gelu_approximate(linear_rows(&self.fc1, actions)))
     }
 }
 

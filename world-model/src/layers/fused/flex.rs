@@ -11,6 +11,9 @@ use super::kernels::{self, Phases};
 /// Attention scores that are held at once where they are not kept for the backward pass.
 const SCORES_AT_ONCE: usize = 1 << 20;
 
+/// Fewest tokens whose scores are held at once.
+const SMALLEST_PART: usize = 64;
+
 /// Rows of a modulation: every group of rows has its own vector.
 struct Groups {
     width: usize,
@@ -26,7 +29,7 @@ pub(super) struct Heads {
     pub(super) epsilon: f32,
 }
 
-/// Operands of an attention, `[batch, tokens, heads, head_dim]` each.
+/// Operands of an attention, `[batch, tokens, heads, head_dim]` each; key and value may be one for the whole batch.
 #[derive(Debug, Clone)]
 pub(super) struct QueryKeyValue {
     pub(super) query: FlexTensor,
@@ -212,14 +215,20 @@ impl QueryKeyValue {
         let query = shape(&self.query);
         let [batch, tokens, heads, width] = [query[0], query[1], query[2], query[3]];
         let per_token = batch * heads * shape(&self.key)[1];
-        let part = (SCORES_AT_ONCE / per_token.max(1)).clamp(1, tokens.max(1));
-        if part >= tokens {
+        let part = (SCORES_AT_ONCE / per_token.max(1)).max(SMALLEST_PART);
+        if part + 1 >= tokens {
             return self.attended().0;
         }
         let (queries, values) = (heads_first(&self.query), heads_first(&self.value));
         let mut output = vec![0.0; batch * tokens * heads * width];
-        for start in (0..tokens).step_by(part) {
-            let count = part.min(tokens - start);
+        let mut start = 0;
+        while start < tokens {
+            // Never a part of one token: that would be a product with a vector, which adds up in another order.
+            let count = if start + part + 1 >= tokens {
+                tokens - start
+            } else {
+                part
+            };
             let probabilities = self.probabilities(queries.narrow(2, start, count));
             let attended = Flex::float_matmul(probabilities, values.clone());
             for (index, row) in slice(&attended).chunks_exact(width).enumerate() {
@@ -227,6 +236,7 @@ impl QueryKeyValue {
                 let to = ((clip * tokens + start + token) * heads + head) * width;
                 output[to..to + width].copy_from_slice(row);
             }
+            start += count;
         }
         tensor(output, query)
     }
@@ -251,9 +261,18 @@ impl QueryKeyValue {
         let query_gradient = Flex::float_matmul(scores, key);
         [
             tokens_first(&query_gradient),
-            tokens_first(&key_gradient),
-            tokens_first(&value_gradient),
+            self.of_contexts(tokens_first(&key_gradient)),
+            self.of_contexts(tokens_first(&value_gradient)),
         ]
+    }
+
+    /// Adds up the gradients of a batch where one context served it.
+    fn of_contexts(&self, gradient: FlexTensor) -> FlexTensor {
+        if shape(&self.key)[0] == shape(&gradient)[0] {
+            gradient
+        } else {
+            Flex::float_sum_dim(gradient, 0)
+        }
     }
 
     fn probabilities(&self, query: FlexTensor) -> FlexTensor {

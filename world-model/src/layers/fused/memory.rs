@@ -21,7 +21,10 @@ mod glibc {
     /// Number of blocks that may be mapped by themselves.
     const M_MMAP_MAX: c_int = -4;
 
-    #[expect(unsafe_code, reason = "the standard library has no binding of the allocator's options")]
+    #[expect(
+        unsafe_code,
+        reason = "the standard library has no binding of the allocator's options"
+    )]
     unsafe extern "C" {
         safe fn mallopt(option: c_int, value: c_int) -> c_int;
     }

@@ -1,0 +1,192 @@
+//! What the whole network promises.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Distribution, Gradients, Tensor};
+
+use super::{AdaLnModulation, Context, Dit, DitConfig, DitInput, FrameCondition};
+
+const FRAMES: usize = 3;
+const SIZE: [usize; 2] = [4, 6];
+
+/// Clips of random latents, actions and times.
+struct Clips {
+    latents: Tensor<5>,
+    actions: Tensor<3>,
+    timesteps: Tensor<2>,
+    condition: FrameCondition,
+}
+
+impl Clips {
+    fn random(batch: usize, device: &Device) -> Self {
+        let normal = Distribution::Normal(0.0, 1.0);
+        Self {
+            latents: Tensor::random([batch, 16, FRAMES, SIZE[0], SIZE[1]], normal, device),
+            actions: Tensor::random([batch, 4 * (FRAMES - 1), 7], normal, device),
+            timesteps: Tensor::random([batch, 1], Distribution::Uniform(0.0, 1000.0), device),
+            condition: FrameCondition::first_frames(1, [batch, FRAMES, SIZE[0], SIZE[1]], device),
+        }
+    }
+
+    fn one(&self, index: usize, device: &Device) -> Self {
+        Self {
+            latents: self.latents.clone().narrow(0, index, 1),
+            actions: self.actions.clone().narrow(0, index, 1),
+            timesteps: self.timesteps.clone().narrow(0, index, 1),
+            condition: FrameCondition::first_frames(1, [1, FRAMES, SIZE[0], SIZE[1]], device),
+        }
+    }
+
+    fn input<'a>(&'a self, context: &'a Context) -> DitInput<'a> {
+        DitInput {
+            latents: self.latents.clone(),
+            timesteps: self.timesteps.clone(),
+            context,
+            condition: &self.condition,
+            padding_mask: None,
+            action: Some(self.actions.clone()),
+            rope: None,
+        }
+    }
+}
+
+fn text(batch: usize, device: &Device) -> Tensor<3> {
+    Tensor::random([batch, 5, 40], Distribution::Normal(0.0, 1.0), device)
+}
+
+fn distance<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> f32 {
+    (left - right).abs().max().into_scalar()
+}
+
+/// A network whose modulations differ from their initial zeros.
+fn network(device: &Device) -> Dit {
+    let mut dit = DitConfig::tiny().init(device);
+    randomise(&mut dit.final_layer.adaln_modulation);
+    for block in &mut dit.blocks {
+        randomise(&mut block.adaln_modulation_self_attn);
+        randomise(&mut block.adaln_modulation_cross_attn);
+        randomise(&mut block.adaln_modulation_mlp);
+    }
+    dit
+}
+
+fn randomise(modulation: &mut AdaLnModulation) {
+    let weight = modulation.linear_2.weight.val();
+    modulation.linear_2.weight = Param::from_tensor(weight.random_like(Distribution::Normal(0.0, 0.3)));
+}
+
+#[test]
+fn batch_equals_singles() {
+    let device = Device::flex();
+    let dit = network(&device);
+    let clips = Clips::random(3, &device);
+    let context = dit.project_context(text(1, &device));
+    let together = dit.forward(&clips.input(&context));
+    for index in 0..3 {
+        let alone = dit.forward(&clips.one(index, &device).input(&context));
+        assert_eq!(distance(together.clone().narrow(0, index, 1), alone), 0.0);
+    }
+}
+
+#[test]
+fn one_context_serves_a_batch() {
+    let device = Device::flex();
+    let dit = network(&device);
+    let clips = Clips::random(2, &device);
+    let text = text(1, &device);
+    let shared = dit.project_context(text.clone());
+    let each = dit.project_context(text.repeat_dim(0, 2));
+    assert!(!shared.matches(&each), "contexts of one and of two clips differ");
+    let distance = distance(dit.forward(&clips.input(&shared)), dit.forward(&clips.input(&each)));
+    assert!(distance < 1e-5, "{distance}");
+}
+
+#[test]
+fn equal_texts_give_matching_contexts() {
+    let device = Device::flex();
+    let dit = network(&device);
+    let (first, second) = (text(1, &device), text(1, &device));
+    assert!(
+        dit.project_context(first.clone())
+            .matches(&dit.project_context(first.clone()))
+    );
+    assert!(!dit.project_context(first).matches(&dit.project_context(second)));
+}
+
+#[test]
+fn a_table_passed_in_is_the_one_that_would_be_built() {
+    let device = Device::flex();
+    let dit = network(&device);
+    let clips = Clips::random(1, &device);
+    let context = dit.project_context(text(1, &device));
+    let rope = dit.rotary_table([FRAMES, SIZE[0], SIZE[1]], &device);
+    let passed = dit.forward(&DitInput {
+        rope: Some(&rope),
+        ..clips.input(&context)
+    });
+    assert_eq!(distance(passed, dit.forward(&clips.input(&context))), 0.0);
+}
+
+#[test]
+fn half_precision_stays_near_float32() {
+    let device = Device::flex();
+    let dit = network(&device);
+    let clips = Clips::random(1, &device);
+    let text = text(1, &device);
+    let exact = dit.forward(&clips.input(&dit.project_context(text.clone())));
+    let half = dit.map(&mut ToBf16);
+    let rounded = half.forward(&clips.input(&half.project_context(text)));
+    assert_eq!(rounded.dtype(), DType::F32);
+    let size: f32 = exact.clone().abs().mean().into_scalar();
+    let distance: f32 = (exact - rounded).abs().mean().into_scalar();
+    assert!(distance > 0.0 && distance < 0.02 * size, "{distance} of {size}");
+}
+
+#[test]
+fn every_parameter_gets_a_gradient() {
+    let device = Device::flex().autodiff();
+    let dit = network(&device);
+    let clips = Clips::random(2, &device);
+    let context = dit.project_context(text(1, &device));
+    let gradients = dit.forward(&clips.input(&context)).square().mean().backward();
+    let mut check = EveryGradient { gradients, checked: 0 };
+    dit.visit(&mut check);
+    assert!(check.checked > 40, "{} parameters", check.checked);
+}
+
+#[test]
+#[should_panic(expected = "conditioned on actions, but there are none")]
+fn an_action_network_needs_actions() {
+    let device = Device::flex();
+    let dit = network(&device);
+    let clips = Clips::random(1, &device);
+    let context = dit.project_context(text(1, &device));
+    let _ = dit.forward(&DitInput {
+        action: None,
+        ..clips.input(&context)
+    });
+}
+
+struct ToBf16;
+
+impl burn::module::ModuleMapper for ToBf16 {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        Param::initialized(parameter.id, parameter.val().cast(DType::BF16))
+    }
+}
+
+struct EveryGradient {
+    gradients: Gradients,
+    checked: usize,
+}
+
+impl ModuleVisitor for EveryGradient {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let gradient = parameter
+            .val()
+            .grad(&self.gradients)
+            .expect("every parameter takes part");
+        let size: f32 = gradient.abs().max().into_scalar();
+        assert!(size > 0.0 && size.is_finite(), "a gradient of {size}");
+        self.checked += 1;
+    }
+}
