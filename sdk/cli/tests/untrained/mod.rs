@@ -1,5 +1,7 @@
 //! A folder of weights for a small learned world, as initialised: enough to run everything, good for nothing.
 
+#![expect(clippy::unwrap_used, reason = "a part of a test, where a failure may panic")]
+
 use std::path::Path;
 
 use worldloop::device::{self, Device};

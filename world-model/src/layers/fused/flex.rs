@@ -8,8 +8,8 @@ use burn::tensor::{Bytes, DType, Shape};
 use super::blocks::map_blocks;
 use super::kernels::{self, Phases};
 
-/// Attention scores that are held at once where they are not kept for the backward pass.
-const SCORES_AT_ONCE: usize = 1 << 20;
+/// Attention scores of a clip that are held at once where they are not kept for the backward pass: a core's cache.
+const SCORES_AT_ONCE: usize = 1 << 18;
 
 /// Fewest tokens whose scores are held at once.
 const SMALLEST_PART: usize = 64;
@@ -205,7 +205,7 @@ impl Heads {
 impl QueryKeyValue {
     /// Returns the attended values and the probabilities, which the backward pass needs.
     pub(super) fn attended(&self) -> (FlexTensor, FlexTensor) {
-        let probabilities = self.probabilities(heads_first(&self.query));
+        let probabilities = self.probabilities(heads_first(&self.query), heads_first(&self.key).transpose(2, 3));
         let attended = Flex::float_matmul(probabilities.clone(), heads_first(&self.value));
         (tokens_first(&attended).to_contiguous(), probabilities)
     }
@@ -214,11 +214,13 @@ impl QueryKeyValue {
     pub(super) fn attended_in_parts(&self) -> FlexTensor {
         let query = shape(&self.query);
         let [batch, tokens, heads, width] = [query[0], query[1], query[2], query[3]];
-        let per_token = batch * heads * shape(&self.key)[1];
+        let per_token = heads * shape(&self.key)[1];
         let part = (SCORES_AT_ONCE / per_token.max(1)).max(SMALLEST_PART);
         if part + 1 >= tokens {
             return self.attended().0;
         }
+        // The keys are read once per part: worth laying out as the product wants them.
+        let keys = heads_first(&self.key).transpose(2, 3).to_contiguous();
         let (queries, values) = (heads_first(&self.query), heads_first(&self.value));
         let mut output = vec![0.0; batch * tokens * heads * width];
         let mut start = 0;
@@ -229,7 +231,7 @@ impl QueryKeyValue {
             } else {
                 part
             };
-            let probabilities = self.probabilities(queries.narrow(2, start, count));
+            let probabilities = self.probabilities(queries.narrow(2, start, count), keys.clone());
             let attended = Flex::float_matmul(probabilities, values.clone());
             for (index, row) in slice(&attended).chunks_exact(width).enumerate() {
                 let (token, head, clip) = (index % count, index / count % heads, index / count / heads);
@@ -275,9 +277,9 @@ impl QueryKeyValue {
         }
     }
 
-    fn probabilities(&self, query: FlexTensor) -> FlexTensor {
+    fn probabilities(&self, query: FlexTensor, keys: FlexTensor) -> FlexTensor {
         let factor = self.factor();
-        let scores = Flex::float_matmul(query, heads_first(&self.key).transpose(2, 3));
+        let scores = Flex::float_matmul(query, keys);
         let width = shape(&self.key)[1];
         in_place(scores, |values| {
             map_blocks(values, values.len().max(1), width, |_, block| {
