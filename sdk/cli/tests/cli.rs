@@ -205,13 +205,15 @@ fn a_full_disk_is_named() {
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     // Every write to this device fails as on a full disk.
-    std::os::unix::fs::symlink("/dev/full", out.join("episodes.jsonl")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", out.join("report.html")).unwrap();
     let arguments = "evaluate --world physics --policy wander --episodes 1 --out out";
     refused(
         folder.path(),
         arguments,
-        &["episodes.jsonl", "No space left", "Free some space"],
+        &["report.html", "No space left", "Free some space"],
     );
+    let episodes = std::fs::read_to_string(out.join("episodes.jsonl")).unwrap();
+    assert!(episodes.contains("wander"), "the finished episode stays: {episodes}");
 }
 
 #[test]

@@ -358,8 +358,8 @@ mod tests {
         };
         ClonedTrainingConfig {
             trainer: TrainerConfig {
-                steps: 80,
-                evaluate_every: 40,
+                steps: 400,
+                evaluate_every: 200,
                 optimizer,
                 ..ClonedTrainingConfig::default().trainer
             },
@@ -383,8 +383,8 @@ mod tests {
         let summary = trainer.run(|_| ControlFlow::Continue(())).expect("training works");
         assert!(summary.evaluation.metrics["validation_error"] < 0.2, "{summary:?}");
         for file in [
-            "cloned-000040.safetensors",
-            "cloned-000080.safetensors",
+            "cloned-000200.safetensors",
+            "cloned-000400.safetensors",
             "cloned.safetensors",
         ] {
             let bytes = std::fs::read(folder.path().join("run").join(file)).expect(file);
