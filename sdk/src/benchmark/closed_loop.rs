@@ -1,8 +1,11 @@
 //! A whole chunk in the learned world: model, judge, observations.
 
+use std::sync::Arc;
+
 use worldloop_envs::seeding;
 use worldloop_envs::vector::EpisodeStart;
 use worldloop_envs::{ActionChunk, ResetOptions};
+use worldloop_world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
 
 use super::error::BenchmarkError;
 use super::timing::{Timing, TimingSettings};
@@ -10,6 +13,19 @@ use crate::rollout::{LearnedParts, World};
 
 /// Task whose episodes are stepped; the task does not change the work.
 const TASK: &str = "pick_and_place";
+
+/// Judges as another judge does but never calls a task solved, so that no episode ends within a run.
+struct Undecided(Arc<dyn Judge>);
+
+impl Judge for Undecided {
+    fn judge(&self, requests: &[JudgeRequest<'_>]) -> Result<Vec<Judgement>, JudgeError> {
+        let mut judgements = self.0.judge(requests)?;
+        for judgement in &mut judgements {
+            judgement.success_probability = 0.0;
+        }
+        Ok(judgements)
+    }
+}
 
 /// Times one chunk of random actions for `batch` episodes at once, reset excluded.
 ///
@@ -20,6 +36,10 @@ pub fn time_closed_loop(
     batch: usize,
     settings: TimingSettings,
 ) -> Result<Timing, BenchmarkError> {
+    let parts = LearnedParts {
+        judge: Arc::new(Undecided(parts.judge.clone())),
+        ..parts.clone()
+    };
     let mut envs = World::Learned(parts.clone()).batch(TASK, batch)?;
     let length = parts.model.spec().chunk_length;
     let mut rng = seeding::rng(0, 0);
