@@ -61,7 +61,7 @@ pub enum WeightsError {
     },
     /// The file has no config of a world model.
     #[error(
-        "`{location}` has no valid world model config in its metadata ({source}): it is another network's checkpoint, or of another version"
+        "{location} has no valid world model config in its metadata ({source}): it is another network's checkpoint, or of another version"
     )]
     Config {
         /// The file.

@@ -35,7 +35,7 @@ pub const GRADES: [Grade; NUM_GRADES] = [
         training: 0.0,
         imperfections: Imperfections {
             noise: 0.5,
-            bias: [0.5, 0.5, 0.2],
+            bias: [0.6, 0.6, 0.3],
             delay: 4,
             gripper_failure: 1.0,
         },
@@ -43,28 +43,32 @@ pub const GRADES: [Grade; NUM_GRADES] = [
     Grade {
         training: 0.0,
         imperfections: Imperfections {
-            bias: [0.3, 0.3, 0.0],
+            bias: [0.45, 0.45, 0.0],
             ..PERFECT
         },
     },
     Grade {
         training: 1.0,
         imperfections: Imperfections {
-            bias: [0.27, 0.27, 0.0],
-            ..PERFECT
-        },
-    },
-    Grade {
-        training: 1.0,
-        imperfections: Imperfections {
-            bias: [0.0, 0.4, 0.0],
+            bias: [0.0, 0.6, 0.0],
             gripper_failure: 0.5,
             ..PERFECT
         },
     },
     Grade {
-        training: 0.33,
-        imperfections: Imperfections { noise: 1.2, ..PERFECT },
+        training: 1.0,
+        imperfections: Imperfections {
+            bias: [0.4, 0.4, 0.0],
+            ..PERFECT
+        },
+    },
+    Grade {
+        training: 1.0,
+        imperfections: Imperfections {
+            bias: [0.0, 0.5, 0.0],
+            gripper_failure: 0.5,
+            ..PERFECT
+        },
     },
     Grade {
         training: 1.0,
@@ -84,12 +88,12 @@ pub const GRADES: [Grade; NUM_GRADES] = [
     Grade {
         training: 1.0,
         imperfections: Imperfections {
-            bias: [0.0, 0.0, 0.2],
+            bias: [0.0, 0.0, 0.3],
             ..PERFECT
         },
     },
     Grade {
-        training: 0.67,
+        training: 1.0,
         imperfections: Imperfections {
             noise: 0.5,
             bias: [0.1, 0.1, 0.0],
