@@ -3,8 +3,9 @@
 mod cloned;
 
 pub use worldloop_world_model_training::{
-    Crop, Evaluation, FlowTimes, Objective, OptimizerConfig, Recordings, RunFolder, StepRandom, Trainer, TrainerConfig,
-    TrainingError, TrainingProgress, TrainingSummary, config, judge, read_config, vae, world,
+    Crop, Evaluation, FlowTimes, Objective, OptimizerConfig, Preparation, PreparationProgress, Recordings, RunFolder,
+    StepRandom, Trainer, TrainerConfig, TrainingError, TrainingProgress, TrainingSummary, config, judge, read_config,
+    vae, world,
 };
 
 pub use cloned::{ClonedObjective, ClonedTrainingConfig};

@@ -111,6 +111,18 @@ pub enum TrainingError {
         /// How much there is.
         found: usize,
     },
+    /// The work before the first step was stopped.
+    #[error(
+        "stopped after {done} of {total} before the first step ({what}); nothing is saved yet: run the same command again"
+    )]
+    Stopped {
+        /// What was done.
+        what: &'static str,
+        /// Finished parts.
+        done: usize,
+        /// All parts.
+        total: usize,
+    },
     /// The loss is NaN or infinite.
     #[error(
         "the loss of step {step} is {loss}: lower the learning rate (now {learning_rate:.1e}) and resume from the last checkpoint"

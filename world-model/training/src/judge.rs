@@ -19,6 +19,7 @@ use crate::objective::{Evaluation, Objective};
 use crate::parameters::to_vec;
 use crate::picture::{ClipView, draw_comparison};
 use crate::predicted_frames::{PredictedFrame, predict_frames};
+use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::Recordings;
 use crate::vae::device_of;
@@ -93,8 +94,12 @@ impl JudgeObjective {
     /// Reads the recordings, and lets the world model predict frames if there is one.
     ///
     /// # Errors
-    /// [`TrainingError::TooLittleData`] without a success or without a failure, and those of reading.
-    pub fn new(config: JudgeTrainingConfig, device: &Device) -> Result<Self, TrainingError> {
+    /// [`TrainingError::TooLittleData`] without a success or without a failure, [`TrainingError::Stopped`], and those of reading.
+    pub fn new(
+        config: JudgeTrainingConfig,
+        preparation: &mut Preparation<'_>,
+        device: &Device,
+    ) -> Result<Self, TrainingError> {
         config.trainer.validate()?;
         require(
             "batch_size",
@@ -147,8 +152,9 @@ impl JudgeObjective {
                     &model,
                     config.predicted_stretches,
                     config.trainer.seed,
+                    preparation,
                     device,
-                )
+                )?
             }
             None => Vec::new(),
         };

@@ -231,6 +231,55 @@ fn resumed_vae_equals_uninterrupted_vae() {
     assert!(read("whole") == read("parts"), "the weights differ");
 }
 
+fn world_objective(config: &WorldTrainingConfig) -> WorldObjective {
+    let mut proceed = |_| ControlFlow::Continue(());
+    WorldObjective::new(config.clone(), &mut Preparation::new(&mut proceed), &Device::flex()).expect("recordings")
+}
+
+#[test]
+fn latents_are_encoded_once() {
+    let folder = prepared();
+    let mut config = world_config(
+        &folder.path().join("data"),
+        folder.path().join("vae/vae.safetensors"),
+        1,
+    );
+    config.reencoded_share = 0.5;
+    let network = config.dit.init(&Device::flex());
+    let encoded = |config: &WorldTrainingConfig| {
+        let mut reports = 0;
+        let mut count = |progress: PreparationProgress| {
+            assert!(progress.done <= progress.total, "{progress:?}");
+            reports += 1;
+            ControlFlow::Continue(())
+        };
+        let mut preparation = Preparation::new(&mut count).kept_in(folder.path());
+        let objective = WorldObjective::new(config.clone(), &mut preparation, &Device::flex()).expect("recordings");
+        let loss = objective
+            .loss(&objective.network(&Device::flex()), 0)
+            .into_scalar::<f32>();
+        (reports, loss)
+    };
+    let (first, loss) = encoded(&config);
+    assert!(first > 0);
+    assert_eq!(encoded(&config), (0, loss), "the latents were there");
+    config.reencoded_share = 0.0;
+    assert!(encoded(&config).0 > 0, "other latents than those kept");
+}
+
+#[test]
+fn stopping_while_windows_are_encoded_says_so() {
+    let folder = prepared();
+    let config = world_config(
+        &folder.path().join("data"),
+        folder.path().join("vae/vae.safetensors"),
+        1,
+    );
+    let mut stop = |_| ControlFlow::Break(());
+    let error = WorldObjective::new(config, &mut Preparation::new(&mut stop), &Device::flex()).expect_err("stopped");
+    assert!(matches!(error, TrainingError::Stopped { .. }), "{error}");
+}
+
 #[test]
 fn resumed_world_equals_uninterrupted_world() {
     let folder = prepared();
@@ -239,7 +288,7 @@ fn resumed_world_equals_uninterrupted_world() {
         folder.path().join("vae/vae.safetensors"),
         6,
     );
-    let make = || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings");
+    let make = || world_objective(&config);
     train(make, 6, &folder.path().join("whole"), None);
     train(make, 6, &folder.path().join("parts"), Some(4));
     let read = |run: &str| std::fs::read(folder.path().join(run).join("state.safetensors")).expect("a state");
@@ -255,12 +304,7 @@ fn the_world_learns_is_measured_and_predicts_from_its_checkpoint() {
         40,
     );
     let run = folder.path().join("world");
-    let summary = train(
-        || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"),
-        40,
-        &run,
-        None,
-    );
+    let summary = train(|| world_objective(&config), 40, &run, None);
     let (first, last) = first_and_last_loss(&run);
     assert!(last < 0.9 * first, "{first} {last}");
     for name in [
@@ -306,7 +350,7 @@ fn a_model_that_ignores_actions_is_reported() {
         folder.path().join("vae/vae.safetensors"),
         1,
     );
-    let make = || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings");
+    let make = || world_objective(&config);
     let summary = train(make, 1, &folder.path().join("world"), None);
     assert!(
         summary
@@ -323,12 +367,7 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
     let data = folder.path().join("data");
     let config = world_config(&data, folder.path().join("vae/vae.safetensors"), 2);
     let world = folder.path().join("world");
-    train(
-        || WorldObjective::new(config.clone(), &Device::flex()).expect("recordings"),
-        2,
-        &world,
-        None,
-    );
+    train(|| world_objective(&config), 2, &world, None);
     let config = JudgeTrainingConfig {
         trainer: trainer(60),
         datasets: vec![data],
@@ -340,7 +379,11 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
     };
     let run = folder.path().join("judge");
     train(
-        || JudgeObjective::new(config.clone(), &Device::flex()).expect("recordings"),
+        || {
+            let mut proceed = |_| ControlFlow::Continue(());
+            JudgeObjective::new(config.clone(), &mut Preparation::new(&mut proceed), &Device::flex())
+                .expect("recordings")
+        },
         60,
         &run,
         None,

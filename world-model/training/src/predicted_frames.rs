@@ -4,7 +4,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use worldloop_world_model::pipeline::{ChunkInput, Predict};
 use worldloop_world_model_data::{Episode, Window};
 
+use crate::error::TrainingError;
 use crate::parameters::to_vec;
+use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
 
@@ -30,8 +32,9 @@ pub(crate) fn predict_frames(
     model: &Predict,
     stretches: usize,
     seed: u64,
+    preparation: &mut Preparation<'_>,
     device: &Device,
-) -> Vec<PredictedFrame> {
+) -> Result<Vec<PredictedFrame>, TrainingError> {
     let mut random = StepRandom::new(seed, 0, 6);
     let chunk = model.config().spec.chunk_length;
     let mut found = Vec::new();
@@ -63,8 +66,9 @@ pub(crate) fn predict_frames(
         if !batch.is_empty() {
             predict_batch(recordings, model, &batch, &mut random, device, &mut found);
         }
+        preparation.report("predict stretches", stretches - left, stretches)?;
     }
-    found
+    Ok(found)
 }
 
 fn predict_batch(

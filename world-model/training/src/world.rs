@@ -25,6 +25,7 @@ use crate::error::TrainingError;
 use crate::flow_time::FlowTimes;
 use crate::latents::LatentStore;
 use crate::objective::{Evaluation, Objective};
+use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::Recordings;
 use crate::vae::{device_of, load_vae};
@@ -129,8 +130,12 @@ impl WorldObjective {
     /// Reads recordings and VAE, and encodes all windows.
     ///
     /// # Errors
-    /// [`TrainingError::Config`], and those of reading.
-    pub fn new(config: WorldTrainingConfig, device: &Device) -> Result<Self, TrainingError> {
+    /// [`TrainingError::Config`], [`TrainingError::Stopped`], and those of reading.
+    pub fn new(
+        config: WorldTrainingConfig,
+        preparation: &mut Preparation<'_>,
+        device: &Device,
+    ) -> Result<Self, TrainingError> {
         config.trainer.validate()?;
         require(
             "batch_size",
@@ -154,7 +159,15 @@ impl WorldObjective {
             require("dit", false, || "sizes that fit VAE and recordings".into(), error)?;
         }
         let windows = recordings.windows(&recordings.training, config.chunk, config.window_stride)?;
-        let store = LatentStore::encode(&recordings, &vae, windows, config.reencoded_share > 0.0, device)?;
+        let store = LatentStore::encode(
+            &recordings,
+            &vae,
+            &config.vae,
+            windows,
+            config.reencoded_share > 0.0,
+            preparation,
+            device,
+        )?;
         let validation = WorldValidation::new(&recordings, config.chunk)?;
         Ok(Self {
             config,
@@ -193,9 +206,14 @@ impl WorldObjective {
                     None => &latents[channel * frames * plane..][..plane],
                 };
                 let noise = random.normals(plane);
-                given.extend(first.iter().zip(noise).map(|(value, noise)| value + deviation * noise));
+                given.extend(
+                    first
+                        .iter()
+                        .zip(noise)
+                        .map(|(value, noise)| value.to_f32() + deviation * noise),
+                );
             }
-            clean.extend_from_slice(latents);
+            clean.extend(latents.iter().map(|value| value.to_f32()));
             let episode = &self.recordings.training[window.episode];
             actions.extend(
                 self.predict

@@ -11,8 +11,8 @@ use worldloop::training::judge::{JudgeObjective, JudgeTrainingConfig};
 use worldloop::training::vae::{VaeObjective, VaeTrainingConfig};
 use worldloop::training::world::{WorldObjective, WorldTrainingConfig};
 use worldloop::training::{
-    ClonedObjective, ClonedTrainingConfig, Evaluation, Objective, RunFolder, Trainer, TrainerConfig, TrainingError,
-    TrainingProgress, read_config,
+    ClonedObjective, ClonedTrainingConfig, Evaluation, Objective, Preparation, PreparationProgress, RunFolder, Trainer,
+    TrainerConfig, TrainingError, TrainingProgress, read_config,
 };
 
 use crate::failure::Outcome;
@@ -77,7 +77,11 @@ trait Training {
 
     fn trainer(config: &mut Self::Config) -> &mut TrainerConfig;
     fn datasets(config: &mut Self::Config) -> &mut Vec<PathBuf>;
-    fn objective(config: Self::Config, device: &Device) -> Result<Self::Objective, TrainingError>;
+    fn objective(
+        config: Self::Config,
+        preparation: &mut Preparation<'_>,
+        device: &Device,
+    ) -> Result<Self::Objective, TrainingError>;
 
     /// Puts arguments that only this network has into its config.
     fn apply(_config: &mut Self::Config, _args: &TrainArgs) {}
@@ -97,7 +101,11 @@ impl Training for Vae {
         &mut config.datasets
     }
 
-    fn objective(config: VaeTrainingConfig, device: &Device) -> Result<VaeObjective, TrainingError> {
+    fn objective(
+        config: VaeTrainingConfig,
+        _preparation: &mut Preparation<'_>,
+        device: &Device,
+    ) -> Result<VaeObjective, TrainingError> {
         VaeObjective::new(config, device)
     }
 }
@@ -116,8 +124,12 @@ impl Training for World {
         &mut config.datasets
     }
 
-    fn objective(config: WorldTrainingConfig, device: &Device) -> Result<WorldObjective, TrainingError> {
-        WorldObjective::new(config, device)
+    fn objective(
+        config: WorldTrainingConfig,
+        preparation: &mut Preparation<'_>,
+        device: &Device,
+    ) -> Result<WorldObjective, TrainingError> {
+        WorldObjective::new(config, preparation, device)
     }
 
     fn apply(config: &mut WorldTrainingConfig, args: &TrainArgs) {
@@ -141,8 +153,12 @@ impl Training for Judge {
         &mut config.datasets
     }
 
-    fn objective(config: JudgeTrainingConfig, device: &Device) -> Result<JudgeObjective, TrainingError> {
-        JudgeObjective::new(config, device)
+    fn objective(
+        config: JudgeTrainingConfig,
+        preparation: &mut Preparation<'_>,
+        device: &Device,
+    ) -> Result<JudgeObjective, TrainingError> {
+        JudgeObjective::new(config, preparation, device)
     }
 
     fn apply(config: &mut JudgeTrainingConfig, args: &TrainArgs) {
@@ -166,7 +182,11 @@ impl Training for Cloned {
         &mut config.datasets
     }
 
-    fn objective(config: ClonedTrainingConfig, _device: &Device) -> Result<ClonedObjective, TrainingError> {
+    fn objective(
+        config: ClonedTrainingConfig,
+        _preparation: &mut Preparation<'_>,
+        _device: &Device,
+    ) -> Result<ClonedObjective, TrainingError> {
         ClonedObjective::new(config)
     }
 }
@@ -186,7 +206,17 @@ fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outco
     let (folder, mut config) = prepare::<T>(args)?;
     let trainer = T::trainer(&mut config).clone();
     let steps = trainer.steps;
-    let objective = T::objective(config, &device)?;
+    let mut shown: Option<Progress> = None;
+    let mut observe = |now: PreparationProgress| {
+        let progress = shown.get_or_insert_with(|| Progress::new(now.what, now.total as u64));
+        progress.set(now.done as u64, "");
+        stop.flow()
+    };
+    let mut preparation = Preparation::new(&mut observe).kept_in(folder.path());
+    let objective = T::objective(config, &mut preparation, &device)?;
+    if let Some(progress) = shown {
+        progress.finish();
+    }
     let name = objective.name();
     let mut training = Trainer::new(objective, trainer, folder, args.resume, &device)?;
     let mut progress = Progress::new(format!("train {name}"), steps);
