@@ -12,13 +12,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use worldloop_policies::PolicyError;
 use worldloop_policies::cloned::{ClonedCheckpoints, ClonedWeightsError};
-use worldloop_world_model::checkpoint::{CheckpointError, CheckpointSource, KeyMap, load_into};
+use worldloop_world_model::checkpoint::{CheckpointError, CheckpointSource};
 use worldloop_world_model::judge::{FrameJudge, JudgeWeightsError};
-use worldloop_world_model::pipeline::{PipelineError, Predict, PredictConfig};
+use worldloop_world_model::pipeline::{PipelineError, Predict};
 
 use crate::policy_source::PolicySource;
 use crate::rollout::LearnedParts;
@@ -32,8 +31,6 @@ pub const CLONED_FILE: &str = "cloned.safetensors";
 
 /// Start of the names of earlier checkpoints of the cloned policy.
 const CLONED_EARLIER: &str = "cloned-";
-/// Key of the config in the metadata of the world model.
-const CONFIG_KEY: &str = "config";
 
 /// Why weights can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,17 +56,7 @@ pub enum WeightsError {
         /// Files that are there.
         found: String,
     },
-    /// The file has no config of a world model.
-    #[error(
-        "{location} has no valid world model config in its metadata ({source}): it is another network's checkpoint, or of another version"
-    )]
-    Config {
-        /// The file.
-        location: String,
-        /// Why the config can't be parsed; names the key.
-        source: serde_json::Error,
-    },
-    /// The parts of the world model's config do not fit.
+    /// The world model's config or weights can't be used.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     /// The weights are damaged or do not fit their config.
@@ -163,16 +150,7 @@ impl Weights {
     /// # Errors
     /// [`WeightsError`] that names what is wrong with the file.
     pub fn world_model(&self, device: &Device) -> Result<Predict, WeightsError> {
-        let source = self.source(WORLD_FILE)?;
-        let text = source.metadata().get(CONFIG_KEY).map_or("", String::as_str);
-        let config: PredictConfig = serde_json::from_str(text).map_err(|error| WeightsError::Config {
-            location: source.location().to_owned(),
-            source: error,
-        })?;
-        config.validate()?;
-        let mut networks = config.init(device).no_grad();
-        load_into(&mut networks, &source, &KeyMap::identity())?;
-        Ok(Predict::new(config, networks, None, None, device)?)
+        Ok(Predict::load(&self.source(WORLD_FILE)?, device)?)
     }
 
     /// Makes the source of policies, with the cloned ones if their weights are there.

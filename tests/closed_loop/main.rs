@@ -1,6 +1,7 @@
 //! The closed loop: one contract, two worlds.
 
 mod determinism;
+mod embedded;
 mod learned_env;
 mod physics_env;
 mod policies;

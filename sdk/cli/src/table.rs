@@ -24,6 +24,11 @@ pub(crate) fn print_summary(summary: &Summary) {
     }
     if let Some(fidelity) = &summary.fidelity {
         println!(
+            "{} recorded episodes of {}",
+            fidelity.episodes,
+            summary.fidelity_tasks.join(", ")
+        );
+        println!(
             "{:<14} {:>12} {:>12} {:>8}",
             "fidelity", "world model", "still frame", "frames"
         );

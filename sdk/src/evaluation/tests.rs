@@ -108,7 +108,7 @@ fn the_report_is_one_page_with_every_figure() {
         assert!(!show.physics_images().is_empty());
     }
     let report = Report {
-        summary: Summary::new(("reach", 11, 3), table, Some(measured)),
+        summary: Summary::new(("reach", 11, 3), table, Some((measured, vec!["reach".into()]))),
         showcases,
         frame_rate_hz: 5.0,
         commands: vec!["worldloop evaluate --policy '<a & b>'".into()],

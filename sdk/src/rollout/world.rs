@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use worldloop_envs::learned::{LearnedBatch, LearnedConfig, LearnedTask, LearnedWorld};
+use worldloop_envs::learned::{LearnedBatch, LearnedConfig, LearnedEnv, LearnedTask, LearnedWorld};
 use worldloop_envs::physics::{PhysicsConfig, PhysicsEnv, PhysicsTask};
 use worldloop_envs::vector::{EnvBatch, ThreadedBatch};
 use worldloop_envs::wrappers::{TimeLimit, WrapEnv};
@@ -59,22 +59,34 @@ impl World {
         }
     }
 
+    /// Makes one env for a task, with the task's time limit.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownName`] for a task that does not exist, and those of the env.
+    pub fn env(&self, task: &str) -> Result<Box<dyn Env>, EnvError> {
+        let task = find_task(task)?;
+        Ok(match self {
+            Self::Physics { image_size } => {
+                Box::new(physics(task, *image_size).wrap(TimeLimit::new(task.max_episode_steps()))?)
+            }
+            Self::Learned(parts) => Box::new(LearnedEnv::new(learned(parts, task)?)?),
+        })
+    }
+
     /// Makes `num_envs` envs for a task, each with the task's time limit.
     ///
     /// # Errors
     /// [`EnvError::UnknownName`] for a task that does not exist, and those of the env.
     pub fn batch(&self, task: &str, num_envs: usize) -> Result<Box<dyn EnvBatch>, EnvError> {
-        let task = find_task(task)?;
         match self {
-            Self::Physics { image_size } => {
-                let env = || -> Result<Box<dyn Env>, EnvError> {
-                    let env = physics(task, *image_size).wrap(TimeLimit::new(task.max_episode_steps()))?;
-                    Ok(Box::new(env))
-                };
-                let envs = (0..num_envs).map(|_| env()).collect::<Result<Vec<_>, _>>()?;
+            Self::Physics { .. } => {
+                let envs = (0..num_envs).map(|_| self.env(task)).collect::<Result<Vec<_>, _>>()?;
                 Ok(Box::new(ThreadedBatch::new(envs)?))
             }
-            Self::Learned(parts) => Ok(Box::new(LearnedBatch::new(learned(parts, task)?, num_envs)?)),
+            Self::Learned(parts) => Ok(Box::new(LearnedBatch::new(
+                learned(parts, find_task(task)?)?,
+                num_envs,
+            )?)),
         }
     }
 }

@@ -6,11 +6,13 @@
 //! - a short last chunk repeats its last action instead of adding zeros, and what it adds is not returned
 //! - the frame between two chunks is returned once
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::chunk::{ChunkConstants, ChunkInput, ChunkOutput, predict_chunk};
 use super::config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
 use super::error::PipelineError;
+use crate::checkpoint::{CheckpointSource, KeyMap, load_into};
 use crate::diffusion::{NumpyRandom, SamplerProgress};
 use crate::video::{clips_to_tensor, tensor_to_clips};
 use crate::world_model::{
@@ -63,6 +65,22 @@ impl Predict {
             constants,
             device: device.clone(),
         })
+    }
+
+    /// Reads a checkpoint that carries its config under `config` in the metadata, as the trainer writes it.
+    ///
+    /// # Errors
+    /// [`PipelineError`] of the config or the weights.
+    pub fn load(source: &CheckpointSource, device: &Device) -> Result<Self, PipelineError> {
+        let text = source.metadata().get("config").map_or("", String::as_str);
+        let config: PredictConfig = serde_json::from_str(text).map_err(|error| PipelineError::Config {
+            location: source.location().to_owned(),
+            source: error,
+        })?;
+        config.validate()?;
+        let mut networks = config.init(device).no_grad();
+        load_into(&mut networks, source, &KeyMap::identity())?;
+        Self::new(config, networks, None, None, device)
     }
 
     /// Returns the config.

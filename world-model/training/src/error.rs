@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use worldloop_world_model::checkpoint::CheckpointError;
+use worldloop_world_model::pipeline::PipelineError;
 use worldloop_world_model_data::DatasetError;
 
 /// Why training could not start, go on, or save.
@@ -16,6 +17,9 @@ pub enum TrainingError {
     /// Weights can't be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A world model can't be used.
+    #[error(transparent)]
+    World(#[from] PipelineError),
     /// A file could not be read.
     #[error("`{path}` can't be read: check that it exists and that you may read it")]
     Read {

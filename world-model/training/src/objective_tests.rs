@@ -255,9 +255,7 @@ fn latents_are_encoded_once() {
         };
         let mut preparation = Preparation::new(&mut count).kept_in(folder.path());
         let objective = WorldObjective::new(config.clone(), &mut preparation, &Device::flex()).expect("recordings");
-        let loss = objective
-            .loss(&objective.network(&Device::flex()), 0)
-            .into_scalar::<f32>();
+        let loss = objective.loss(&network, 0).into_scalar::<f32>();
         (reports, loss)
     };
     let (first, loss) = encoded(&config);

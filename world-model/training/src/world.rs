@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use worldloop_world_model::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype, load_into};
+use worldloop_world_model::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype};
 use worldloop_world_model::diffusion::{NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity};
 use worldloop_world_model::dit::{
     ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
@@ -312,31 +312,9 @@ impl Objective for WorldObjective {
 /// Reads an exported world model.
 ///
 /// # Errors
-/// [`TrainingError::Checkpoint`], [`TrainingError::Json`] or [`TrainingError::Config`].
+/// [`TrainingError::Checkpoint`] or [`TrainingError::World`].
 pub fn load_world(path: &Path, device: &Device) -> Result<Predict, TrainingError> {
-    let source = CheckpointSource::open(path)?;
-    let text = source.metadata().get("config").map_or("", String::as_str);
-    let config: PredictConfig = serde_json::from_str(text).map_err(|source| TrainingError::Json {
-        path: path.to_path_buf(),
-        what: "world model config",
-        source,
-    })?;
-    if let Err(error) = config.validate() {
-        require("world", false, || "a valid world model".into(), &error)?;
-    }
-    let mut networks = config.init(device);
-    load_into(&mut networks, &source, &KeyMap::identity())?;
-    match Predict::new(config, networks, None, None, device) {
-        Ok(model) => Ok(model),
-        Err(error) => {
-            let expected = "a valid world model".to_string();
-            Err(TrainingError::Config {
-                key: "world",
-                expected,
-                found: error.to_string(),
-            })
-        }
-    }
+    Ok(Predict::load(&CheckpointSource::open(path)?, device)?)
 }
 
 /// Weighs latents of generated frames that differ from the given one, `[batch, 1, frames - 1, height, width]`, mean 1.

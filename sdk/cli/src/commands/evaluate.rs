@@ -321,6 +321,11 @@ impl Plan {
         } else {
             PolicySuccess::table(&records, policies)
         };
+        let tasks = self
+            .fidelity
+            .as_ref()
+            .map_or_else(Vec::new, |suite| suite.tasks.clone());
+        let fidelity = fidelity.map(|figures| (figures, tasks));
         let summary = Summary::new((task, *first_seed, *episodes), success, fidelity);
         let shown = choose_showcases(&records, SHOWN);
         let learned = self.learned.clone().map(World::Learned);

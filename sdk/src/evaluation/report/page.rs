@@ -90,7 +90,7 @@ impl Report {
         body += &self.key_figures();
         body += &self.success_section();
         if let Some(fidelity) = &summary.fidelity {
-            body += &fidelity_section(fidelity);
+            body += &fidelity_section(fidelity, &summary.fidelity_tasks);
         }
         if !shows.is_empty() {
             add(
@@ -227,7 +227,7 @@ fn cells(rate: Option<&SuccessRate>) -> String {
     )
 }
 
-fn fidelity_section(fidelity: &Fidelity) -> String {
+fn fidelity_section(fidelity: &Fidelity, tasks: &[String]) -> String {
     let mut rows = String::new();
     for chunk in fidelity.chunks.iter().filter(|chunk| chunk.frames > 0) {
         add(
@@ -239,11 +239,12 @@ fn fidelity_section(fidelity: &Fidelity) -> String {
         );
     }
     format!(
-        "<h2>Fidelity</h2><p>{} recorded episodes, predicted chunk after chunk from their first frame with their own \
+        "<h2>Fidelity</h2><p>{} recorded episodes of {}, predicted chunk after chunk from their first frame with their own \
          actions; each chunk starts from the model's own last frame.</p><div class=\"charts\"><figure>{}<figcaption>Mean \
          PSNR frame by frame.</figcaption></figure><div><table><thead><tr><th>chunk</th><th>world model</th>\
          <th>still frame</th><th>frames</th></tr></thead><tbody>{rows}</tbody></table></div></div>",
         fidelity.episodes,
+        escape(&tasks.join(", ").replace('_', " ")),
         fidelity_lines(fidelity)
     )
 }

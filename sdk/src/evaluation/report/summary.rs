@@ -9,7 +9,7 @@ use super::machine::Machine;
 /// What `--json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Task name.
+    /// Task that the policies played.
     pub task: String,
     /// Seed of the first episode.
     pub first_seed: u64,
@@ -27,6 +27,8 @@ pub struct Summary {
     pub gain_moving_db: Option<f64>,
     /// Error with another episode's actions over the error with the own ones.
     pub shuffled_error_ratio: Option<f64>,
+    /// Tasks whose recordings fidelity was measured on; none where it was not.
+    pub fidelity_tasks: Vec<String>,
     /// Fidelity in full, if it was measured.
     pub fidelity: Option<Fidelity>,
     /// Success per policy and world.
@@ -40,9 +42,11 @@ impl Summary {
     pub fn new(
         (task, first_seed, episodes): (&str, u64, usize),
         policies: Vec<PolicySuccess>,
-        fidelity: Option<Fidelity>,
+        fidelity: Option<(Fidelity, Vec<String>)>,
     ) -> Self {
         let comparison = WorldComparison::of(&policies);
+        let (fidelity, fidelity_tasks) =
+            fidelity.map_or_else(Default::default, |(figures, tasks)| (Some(figures), tasks));
         let of_fidelity = |figure: fn(&Fidelity) -> Option<f64>| fidelity.as_ref().and_then(figure);
         Self {
             task: task.to_owned(),
@@ -54,6 +58,7 @@ impl Summary {
             psnr_chunk4: of_fidelity(|fidelity| fidelity.psnr_of_chunk(4)),
             gain_moving_db: of_fidelity(|fidelity| fidelity.gain_moving_db),
             shuffled_error_ratio: of_fidelity(|fidelity| fidelity.shuffled_error_ratio),
+            fidelity_tasks,
             fidelity,
             policies,
             machine: Machine::current(),
