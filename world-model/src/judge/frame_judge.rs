@@ -116,7 +116,8 @@ impl FrameJudge {
         let shape = [batch, 3, self.config.height, self.config.width];
         let frames = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device).clamp(-1.0, 1.0);
         let tasks = Tensor::<2>::from_data(TensorData::new(one_hot, [batch, count]), &self.device);
-        let answers = sigmoid(self.network.forward(frames, tasks)).into_data();
+        let offset = Tensor::<2>::from_floats([[self.config.success_offset, 0.0]], &self.device);
+        let answers = sigmoid(self.network.forward(frames, tasks) - offset).into_data();
         let answers: Vec<f32> = answers.iter::<f32>().collect();
         answers
             .chunks_exact(2)
@@ -189,6 +190,17 @@ mod tests {
             assert!((alone.success_probability - together.success_probability).abs() < 1e-6);
             assert!((0.0..=1.0).contains(&together.progress));
         }
+    }
+
+    #[test]
+    fn an_offset_makes_it_call_fewer_successes() {
+        let (plain, device) = (judge(), Device::flex());
+        let strict = FrameJudge::new(config().with_success_offset(2.0), plain.network.clone(), &device);
+        let frame = frame(32, 0.5);
+        let judged = |judge: &FrameJudge| judge.judge(&[request(&frame, "push")]).expect("known task and size")[0];
+        let (plain, strict) = (judged(&plain), judged(&strict));
+        assert!(strict.success_probability < plain.success_probability);
+        assert_eq!(strict.progress, plain.progress);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct JudgeNetworkConfig {
     /// Width of the fully connected layer.
     #[config(default = 128)]
     pub d_hidden: usize,
+    /// Subtracted from the success logit, so that as many held-out episodes count as solved as were.
+    #[config(default = 0.0)]
+    pub success_offset: f32,
 }
 
 /// Maps a frame and a task to a success logit and a progress logit.

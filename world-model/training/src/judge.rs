@@ -28,6 +28,9 @@ use crate::world::load_world;
 /// Frames per network call in an evaluation.
 const EVALUATION_BATCH: usize = 128;
 
+/// Most predicted stretches of validation episodes that the offset of success is chosen on.
+const HELD_OUT_STRETCHES: usize = 192;
+
 /// Everything about the training of a judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -88,6 +91,8 @@ pub struct JudgeObjective {
     unsolved: Vec<Moment>,
     predicted_solved: Vec<PredictedFrame>,
     predicted_unsolved: Vec<PredictedFrame>,
+    /// Predictions of validation episodes.
+    held_out: Vec<PredictedFrame>,
 }
 
 impl JudgeObjective {
@@ -144,20 +149,15 @@ impl JudgeObjective {
                 });
             }
         }
-        let predicted = match &config.world {
-            Some(path) => {
-                let model = load_world(path, device)?;
-                predict_frames(
-                    &recordings,
-                    &model,
-                    config.predicted_stretches,
-                    config.trainer.seed,
-                    preparation,
-                    device,
-                )?
-            }
-            None => Vec::new(),
-        };
+        let (mut predicted, mut held_out) = (Vec::new(), Vec::new());
+        if let Some(path) = &config.world {
+            let model = load_world(path, device)?;
+            let (count, seed) = (config.predicted_stretches, config.trainer.seed);
+            let mut predict =
+                |episodes: &[Episode], count| predict_frames(&recordings, episodes, &model, count, seed, preparation);
+            predicted = predict(&recordings.training, count)?;
+            held_out = predict(&recordings.validation, HELD_OUT_STRETCHES.min(count))?;
+        }
         let (predicted_solved, predicted_unsolved) = predicted.into_iter().partition(|frame| frame.success);
         let strip = |moments: Vec<(bool, Moment)>| moments.into_iter().map(|(_, moment)| moment).collect();
         let (solved, unsolved) = (strip(solved), strip(unsolved));
@@ -169,6 +169,7 @@ impl JudgeObjective {
             unsolved,
             predicted_solved,
             predicted_unsolved,
+            held_out,
         })
     }
 
@@ -286,11 +287,20 @@ impl Objective for JudgeObjective {
             };
             draw_comparison(&[(view, view)], picture)?;
         }
-        Ok(scores.evaluation())
+        let stretches = self.stretches(network);
+        let offset = matching_offset(&stretches);
+        let right = stretches.iter().filter(|(solved, logit)| *solved == (*logit > offset));
+        let agreement = right.count() as f64 / stretches.len().max(1) as f64;
+        Ok(scores
+            .evaluation()
+            .with("episode_agreement", agreement)
+            .with("success_offset", f64::from(offset)))
     }
 
     fn export(&self, network: &JudgeNetwork, path: &Path) -> Result<(), TrainingError> {
-        let text = serde_json::to_string(&self.network).map_err(|source| TrainingError::Json {
+        let offset = matching_offset(&self.stretches(network));
+        let config = self.network.clone().with_success_offset(offset);
+        let text = serde_json::to_string(&config).map_err(|source| TrainingError::Json {
             path: path.to_path_buf(),
             what: "judge config",
             source,
@@ -301,6 +311,40 @@ impl Objective for JudgeObjective {
 }
 
 impl JudgeObjective {
+    /// Returns for each held-out stretch whether it was solved, and the highest success logit of its frames.
+    ///
+    /// An episode in a learned world ends with the first frame that is called a success, so the highest one decides.
+    /// Stretches are predicted ones where there is a world model, else whole recorded episodes.
+    fn stretches(&self, network: &JudgeNetwork) -> Vec<(bool, f32)> {
+        let mut found: Vec<(bool, f32)> = Vec::new();
+        let mut add = |stretch: usize, solved: bool, logit: f32| {
+            found.resize(found.len().max(stretch + 1), (false, f32::NEG_INFINITY));
+            let (any, highest) = &mut found[stretch];
+            (*any, *highest) = (*any || solved, highest.max(logit));
+        };
+        for frames in self.held_out.chunks(EVALUATION_BATCH) {
+            let pixels = frames.iter().flat_map(|frame| &frame.pixels);
+            let pixels = pixels.map(|&byte| f32::from(byte) / 127.5 - 1.0).collect();
+            let tasks = frames.iter().flat_map(|frame| self.one_hot(&frame.task)).collect();
+            let logits = to_vec(self.logits(network, pixels, tasks));
+            for (frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
+                add(frame.stretch, frame.success, logits[0]);
+            }
+        }
+        if self.held_out.is_empty() {
+            for (place, episode) in self.recordings.validation.iter().enumerate() {
+                let frames = 0..episode.successes.len();
+                let pixels = frames.clone().flat_map(|frame| self.pixels(episode, frame)).collect();
+                let tasks = frames.clone().flat_map(|_| self.one_hot(&episode.info.task)).collect();
+                let logits = to_vec(self.logits(network, pixels, tasks));
+                for (&success, logits) in episode.successes.iter().zip(logits.chunks_exact(2)) {
+                    add(place, success, logits[0]);
+                }
+            }
+        }
+        found
+    }
+
     fn pictured(&self) -> Option<(&Episode, Window)> {
         let episode = self.recordings.validation.first()?;
         Some((
@@ -312,6 +356,17 @@ impl JudgeObjective {
             },
         ))
     }
+}
+
+/// Returns the logit above which as many stretches are called solved as were; 0 where all or none were.
+fn matching_offset(stretches: &[(bool, f32)]) -> f32 {
+    let solved = stretches.iter().filter(|(solved, _)| *solved).count();
+    if solved == 0 || solved == stretches.len() {
+        return 0.0;
+    }
+    let mut logits: Vec<f32> = stretches.iter().map(|(_, logit)| *logit).collect();
+    logits.sort_by(|a, b| b.total_cmp(a));
+    f32::midpoint(logits[solved - 1], logits[solved])
 }
 
 /// Counts over validation frames.
@@ -346,5 +401,19 @@ impl Scores {
             )
             .with("false_alarm_rate", self.false_alarms / unsolved.max(1.0))
             .with("progress_error", self.progress_error / self.frames.max(1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_stretches_are_called_solved_as_were() {
+        let stretches = [(true, 3.0), (false, 2.0), (false, -1.0), (true, 0.5), (false, 1.0)];
+        let offset = matching_offset(&stretches);
+        let called = stretches.iter().filter(|(_, logit)| *logit > offset).count();
+        assert_eq!(called, 2);
+        assert_eq!(matching_offset(&stretches[1..3]), 0.0, "nothing to match");
     }
 }

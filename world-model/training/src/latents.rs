@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use burn::tensor::Device;
 use half::f16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -16,6 +15,7 @@ use crate::parameters::to_vec;
 use crate::preparation::Preparation;
 use crate::recordings::{Crop, Recordings};
 use crate::resume::write_atomically;
+use crate::vae::device_of;
 
 /// Clips that go through the VAE at once.
 const BATCH: usize = 16;
@@ -55,8 +55,8 @@ impl LatentStore {
         windows: Vec<Window>,
         reencode: bool,
         preparation: &mut Preparation<'_>,
-        device: &Device,
     ) -> Result<Self, TrainingError> {
+        let device = device_of(vae);
         let chunk = windows.first().map_or(0, |window| window.actions);
         let ends = windows.iter().enumerate();
         let ends = ends.map(|(position, window)| ((window.episode, window.start + chunk), position));
@@ -79,7 +79,7 @@ impl LatentStore {
                 .iter()
                 .map(|window| (&recordings.training[window.episode], *window, recordings.whole()))
                 .collect();
-            let latents = vae.encode_latents(recordings.clips(&sources, chunk + 1, device));
+            let latents = vae.encode_latents(recordings.clips(&sources, chunk + 1, &device));
             let [_, channels, frames, height, width] = latents.dims();
             store.shape = [channels, frames, height, width];
             if reencode {

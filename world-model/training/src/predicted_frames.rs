@@ -9,6 +9,7 @@ use crate::parameters::to_vec;
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
+use crate::vae::device_of;
 
 /// Stretches that are predicted together.
 const BATCH: usize = 8;
@@ -19,6 +20,8 @@ const CHUNKS: usize = 4;
 /// A predicted frame with the labels of the recorded one.
 #[derive(Debug, Clone)]
 pub(crate) struct PredictedFrame {
+    /// Which stretch it is from.
+    pub(crate) stretch: usize,
     /// Channels first.
     pub(crate) pixels: Vec<u8>,
     pub(crate) task: String,
@@ -26,15 +29,16 @@ pub(crate) struct PredictedFrame {
     pub(crate) progress: f32,
 }
 
-/// Predicts stretches of training episodes, each from a recorded frame to the episode's end or four chunks on.
+/// Predicts stretches of some of the episodes, each from a recorded frame to the episode's end or four chunks on.
 pub(crate) fn predict_frames(
     recordings: &Recordings,
+    episodes: &[Episode],
     model: &Predict,
     stretches: usize,
     seed: u64,
     preparation: &mut Preparation<'_>,
-    device: &Device,
 ) -> Result<Vec<PredictedFrame>, TrainingError> {
+    let device = device_of(&model.networks().dit);
     let mut random = StepRandom::new(seed, 0, 6);
     let chunk = model.config().spec.chunk_length;
     let mut found = Vec::new();
@@ -42,8 +46,8 @@ pub(crate) fn predict_frames(
     while left > 0 {
         let batch: Vec<(&Episode, Window)> = (0..left.min(BATCH))
             .filter_map(|_| {
-                let place = random.index(recordings.training.len());
-                let episode = &recordings.training[place];
+                let place = random.index(episodes.len());
+                let episode = &episodes[place];
                 // Half of the stretches end where the episode does, where success is.
                 let latest = episode.len().saturating_sub(1);
                 let start = if random.chance(0.5) {
@@ -64,7 +68,7 @@ pub(crate) fn predict_frames(
             .collect();
         left -= left.min(BATCH);
         if !batch.is_empty() {
-            predict_batch(recordings, model, &batch, &mut random, device, &mut found);
+            predict_batch(recordings, model, &batch, &mut random, &device, &mut found);
         }
         preparation.report("predict stretches", stretches - left, stretches)?;
     }
@@ -81,6 +85,7 @@ fn predict_batch(
 ) {
     let config = model.config();
     let chunk = config.spec.chunk_length;
+    let first_stretch = found.iter().map(|frame| frame.stretch + 1).max().unwrap_or(0);
     let [channels, latent_frames, height, width] = config.latent_shape();
     let sources: Vec<(&Episode, Window, Crop)> = batch
         .iter()
@@ -102,20 +107,31 @@ fn predict_batch(
             .video
             .clamp(-1.0, 1.0);
         frames = video.clone().narrow(2, chunk, 1);
-        collect(video, batch, index * chunk, found);
+        collect(video, batch, index * chunk, first_stretch, found);
     }
 }
 
 /// Keeps the frames that a recorded one corresponds to; frame `k` of the video is the one after `before + k` actions.
-fn collect(video: Tensor<5>, batch: &[(&Episode, Window)], before: usize, found: &mut Vec<PredictedFrame>) {
+fn collect(
+    video: Tensor<5>,
+    batch: &[(&Episode, Window)],
+    before: usize,
+    first_stretch: usize,
+    found: &mut Vec<PredictedFrame>,
+) {
     let [_, channels, count, height, width] = video.dims();
     let values = to_vec(video);
     let plane = height * width;
-    for ((episode, window), clip) in batch.iter().zip(values.chunks_exact(channels * count * plane)) {
+    for (place, ((episode, window), clip)) in batch
+        .iter()
+        .zip(values.chunks_exact(channels * count * plane))
+        .enumerate()
+    {
         for offset in (1..count).filter(|offset| before + offset <= window.actions) {
             let frame = window.start + before + offset;
             let planes = (0..channels).flat_map(|channel| &clip[(channel * count + offset) * plane..][..plane]);
             found.push(PredictedFrame {
+                stretch: first_stretch + place,
                 pixels: planes
                     .map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8)
                     .collect(),

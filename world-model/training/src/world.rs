@@ -166,7 +166,6 @@ impl WorldObjective {
             windows,
             config.reencoded_share > 0.0,
             preparation,
-            device,
         )?;
         let validation = WorldValidation::new(&recordings, config.chunk)?;
         Ok(Self {
