@@ -109,15 +109,19 @@ impl FrameJudge {
             .iter()
             .flat_map(|request| request.frame.values.iter().copied())
             .collect();
+        let offsets: Vec<f32> = tasks
+            .iter()
+            .flat_map(|&task| [self.config.success_offsets.get(task).copied().unwrap_or(0.0), 0.0])
+            .collect();
+        let offsets = Tensor::<2>::from_data(TensorData::new(offsets, [batch, 2]), &self.device);
         let one_hot: Vec<f32> = tasks
             .iter()
             .flat_map(|&task| (0..count).map(move |index| f32::from(u8::from(index == task))))
             .collect();
         let shape = [batch, 3, self.config.height, self.config.width];
         let frames = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device).clamp(-1.0, 1.0);
-        let tasks = Tensor::<2>::from_data(TensorData::new(one_hot, [batch, count]), &self.device);
-        let offset = Tensor::<2>::from_floats([[self.config.success_offset, 0.0]], &self.device);
-        let answers = sigmoid(self.network.forward(frames, tasks) - offset).into_data();
+        let one_hot = Tensor::<2>::from_data(TensorData::new(one_hot, [batch, count]), &self.device);
+        let answers = sigmoid(self.network.forward(frames, one_hot) - offsets).into_data();
         let answers: Vec<f32> = answers.iter::<f32>().collect();
         answers
             .chunks_exact(2)
@@ -193,14 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_makes_it_call_fewer_successes() {
+    fn an_offset_makes_it_call_fewer_successes_of_its_task() {
         let (plain, device) = (judge(), Device::flex());
-        let strict = FrameJudge::new(config().with_success_offset(2.0), plain.network.clone(), &device);
+        let strict = FrameJudge::new(
+            config().with_success_offsets(vec![2.0, 0.0]),
+            plain.network.clone(),
+            &device,
+        );
         let frame = frame(32, 0.5);
-        let judged = |judge: &FrameJudge| judge.judge(&[request(&frame, "push")]).expect("known task and size")[0];
-        let (plain, strict) = (judged(&plain), judged(&strict));
-        assert!(strict.success_probability < plain.success_probability);
-        assert_eq!(strict.progress, plain.progress);
+        let judged =
+            |judge: &FrameJudge, task: &str| judge.judge(&[request(&frame, task)]).expect("known task and size")[0];
+        let (before, after) = (judged(&plain, "push"), judged(&strict, "push"));
+        assert!(after.success_probability < before.success_probability);
+        assert_eq!(after.progress, before.progress);
+        assert_eq!(judged(&plain, "reach"), judged(&strict, "reach"));
     }
 
     #[test]

@@ -25,9 +25,10 @@ pub struct JudgeNetworkConfig {
     /// Width of the fully connected layer.
     #[config(default = 128)]
     pub d_hidden: usize,
-    /// Subtracted from the success logit, so that as many held-out episodes count as solved as were.
-    #[config(default = 0.0)]
-    pub success_offset: f32,
+    /// Subtracted from the success logit, by task, so that as many held-out episodes count as solved as were; none
+    /// where it is empty.
+    #[config(default = "Vec::new()")]
+    pub success_offsets: Vec<f32>,
 }
 
 /// Maps a frame and a task to a success logit and a progress logit.
@@ -54,12 +55,17 @@ pub struct JudgeNetwork {
 }
 
 impl JudgeNetworkConfig {
-    /// Returns whether a network can be built: tasks, and frames whose sides are multiples of 16.
+    /// Returns whether a network can be built: tasks, and frames whose sides are multiples of 16, and as many offsets as tasks or none.
     pub fn is_valid(&self) -> bool {
         let side = |size: usize| (COMPRESSION..=1024).contains(&size) && size.is_multiple_of(COMPRESSION);
         let width = |size: usize| (1..=4096).contains(&size);
         let sides = side(self.height) && side(self.width);
-        sides && !self.tasks.is_empty() && width(self.d_hidden) && self.channels.iter().all(|&size| width(size))
+        let offsets = [0, self.tasks.len()].contains(&self.success_offsets.len());
+        sides
+            && offsets
+            && !self.tasks.is_empty()
+            && width(self.d_hidden)
+            && self.channels.iter().all(|&size| width(size))
     }
 
     /// Initialises the network with random weights.

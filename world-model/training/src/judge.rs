@@ -3,7 +3,7 @@
 //! Beside recorded frames the judge sees the same moments as a world model predicts them, so that it does not stumble
 //! over predicted pictures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::activation::{log_sigmoid, sigmoid};
@@ -287,19 +287,26 @@ impl Objective for JudgeObjective {
             };
             draw_comparison(&[(view, view)], picture)?;
         }
-        let stretches = self.stretches(network);
-        let offset = matching_offset(&stretches);
-        let right = stretches.iter().filter(|(solved, logit)| *solved == (*logit > offset));
-        let agreement = right.count() as f64 / stretches.len().max(1) as f64;
-        Ok(scores
-            .evaluation()
-            .with("episode_agreement", agreement)
-            .with("success_offset", f64::from(offset)))
+        let (mut right, mut count) = (0, 0);
+        for stretches in self.stretches(network) {
+            let offset = matching_offset(&stretches);
+            count += stretches.len();
+            let agrees = |(solved, logit): &&(bool, f32)| *solved == (*logit > offset);
+            right += stretches.iter().filter(agrees).count();
+        }
+        Ok(scores.evaluation().with(
+            "episode_agreement",
+            f64::from(right as u32) / f64::from(count.max(1) as u32),
+        ))
     }
 
     fn export(&self, network: &JudgeNetwork, path: &Path) -> Result<(), TrainingError> {
-        let offset = matching_offset(&self.stretches(network));
-        let config = self.network.clone().with_success_offset(offset);
+        let offsets = self
+            .stretches(network)
+            .iter()
+            .map(|stretches| matching_offset(stretches))
+            .collect();
+        let config = self.network.clone().with_success_offsets(offsets);
         let text = serde_json::to_string(&config).map_err(|source| TrainingError::Json {
             path: path.to_path_buf(),
             what: "judge config",
@@ -311,15 +318,14 @@ impl Objective for JudgeObjective {
 }
 
 impl JudgeObjective {
-    /// Returns for each held-out stretch whether it was solved, and the highest success logit of its frames.
+    /// Returns by task, for each held-out stretch, whether it was solved and the highest success logit of its frames.
     ///
     /// An episode in a learned world ends with the first frame that is called a success, so the highest one decides.
     /// Stretches are predicted ones where there is a world model, else whole recorded episodes.
-    fn stretches(&self, network: &JudgeNetwork) -> Vec<(bool, f32)> {
-        let mut found: Vec<(bool, f32)> = Vec::new();
-        let mut add = |stretch: usize, solved: bool, logit: f32| {
-            found.resize(found.len().max(stretch + 1), (false, f32::NEG_INFINITY));
-            let (any, highest) = &mut found[stretch];
+    fn stretches(&self, network: &JudgeNetwork) -> Vec<Vec<(bool, f32)>> {
+        let mut found: BTreeMap<(&str, usize), (bool, f32)> = BTreeMap::new();
+        let mut add = |task, stretch: usize, solved: bool, logit: f32| {
+            let (any, highest) = found.entry((task, stretch)).or_insert((false, f32::NEG_INFINITY));
             (*any, *highest) = (*any || solved, highest.max(logit));
         };
         for frames in self.held_out.chunks(EVALUATION_BATCH) {
@@ -328,21 +334,24 @@ impl JudgeObjective {
             let tasks = frames.iter().flat_map(|frame| self.one_hot(&frame.task)).collect();
             let logits = to_vec(self.logits(network, pixels, tasks));
             for (frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
-                add(frame.stretch, frame.success, logits[0]);
+                add(frame.task.as_str(), frame.stretch, frame.success, logits[0]);
             }
         }
         if self.held_out.is_empty() {
             for (place, episode) in self.recordings.validation.iter().enumerate() {
-                let frames = 0..episode.successes.len();
+                let (frames, task) = (0..episode.successes.len(), episode.info.task.as_str());
                 let pixels = frames.clone().flat_map(|frame| self.pixels(episode, frame)).collect();
-                let tasks = frames.clone().flat_map(|_| self.one_hot(&episode.info.task)).collect();
-                let logits = to_vec(self.logits(network, pixels, tasks));
+                let logits = to_vec(self.logits(network, pixels, frames.flat_map(|_| self.one_hot(task)).collect()));
                 for (&success, logits) in episode.successes.iter().zip(logits.chunks_exact(2)) {
-                    add(place, success, logits[0]);
+                    add(task, place, success, logits[0]);
                 }
             }
         }
-        found
+        let of_task = |task: &String| {
+            let stretches = found.iter().filter(|((of, _), _)| of == task);
+            stretches.map(|(_, stretch)| *stretch).collect()
+        };
+        self.network.tasks.iter().map(of_task).collect()
     }
 
     fn pictured(&self) -> Option<(&Episode, Window)> {
