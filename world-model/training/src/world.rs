@@ -77,7 +77,7 @@ impl Default for WorldTrainingConfig {
             name: "embedded".into(),
             dit: embedded_dit(),
             sampler: SamplerConfig {
-                // The recorded worlds are deterministic: one step predicts their mean, which scores higher than two.
+                // One step scored higher than two on the embedded world (21.7 against 21.3 dB), at half the time.
                 num_steps: 1,
                 sigmas: SigmaTable::Uniform { shift: 3.0 },
                 scheduler: SchedulerKind::Euler,
