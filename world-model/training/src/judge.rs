@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
@@ -81,6 +81,28 @@ impl Default for JudgeTrainingConfig {
 /// A recorded frame: position of the episode, index of the frame.
 type Moment = (usize, usize);
 
+/// Lists the recorded frames that show success, and those that don't.
+fn moments(recordings: &Recordings) -> Result<(Vec<Moment>, Vec<Moment>), TrainingError> {
+    let episodes = recordings.training.iter().enumerate();
+    let moments = episodes.flat_map(|(place, episode)| (0..episode.successes.len()).map(move |frame| (place, frame)));
+    let (solved, unsolved): (Vec<Moment>, Vec<Moment>) =
+        moments.partition(|&(place, frame)| recordings.training[place].successes[frame]);
+    for (what, found) in [
+        ("frames with success", solved.len()),
+        ("frames without success", unsolved.len()),
+    ] {
+        if found == 0 {
+            return Err(TrainingError::TooLittleData {
+                path: recordings.path().to_path_buf(),
+                what,
+                expected: 1,
+                found,
+            });
+        }
+    }
+    Ok((solved, unsolved))
+}
+
 /// Success and progress of recorded and predicted frames.
 #[derive(Debug)]
 pub struct JudgeObjective {
@@ -127,28 +149,7 @@ impl JudgeObjective {
             || "frames with sides that are multiples of 16".into(),
             width,
         )?;
-        let moments = recordings.training.iter().enumerate().flat_map(|(place, episode)| {
-            episode
-                .successes
-                .iter()
-                .enumerate()
-                .map(move |(frame, &success)| (success, (place, frame)))
-        });
-        let (solved, unsolved): (Vec<_>, Vec<_>) = moments.partition(|(success, _)| *success);
-        for (what, found) in [
-            ("frames with success", solved.len()),
-            ("frames without success", unsolved.len()),
-        ] {
-            if found == 0 {
-                let path = recordings.path().to_path_buf();
-                return Err(TrainingError::TooLittleData {
-                    path,
-                    what,
-                    expected: 1,
-                    found,
-                });
-            }
-        }
+        let (solved, unsolved) = moments(&recordings)?;
         let (mut predicted, mut held_out) = (Vec::new(), Vec::new());
         if let Some(path) = &config.world {
             let model = load_world(path, device)?;
@@ -159,8 +160,6 @@ impl JudgeObjective {
             held_out = predict(&recordings.validation, HELD_OUT_STRETCHES.min(count))?;
         }
         let (predicted_solved, predicted_unsolved) = predicted.into_iter().partition(|frame| frame.success);
-        let strip = |moments: Vec<(bool, Moment)>| moments.into_iter().map(|(_, moment)| moment).collect();
-        let (solved, unsolved) = (strip(solved), strip(unsolved));
         Ok(Self {
             config,
             network,
@@ -263,15 +262,30 @@ impl Objective for JudgeObjective {
     }
 
     fn evaluate(&self, network: &JudgeNetwork, picture: &Path) -> Result<Evaluation, TrainingError> {
+        let (mut right, mut count) = (0, 0);
+        let mut offsets = Vec::new();
+        for stretches in self.stretches(network) {
+            let offset = matching_offset(&stretches);
+            offsets.push(offset);
+            count += stretches.len();
+            let agrees = |(solved, logit): &&(bool, f32)| *solved == (*logit > offset);
+            right += stretches.iter().filter(agrees).count();
+        }
         let mut scores = Scores::default();
         for episode in &self.recordings.validation {
             let frames: Vec<usize> = (0..episode.successes.len()).collect();
+            let task = self.network.tasks.iter().position(|known| *known == episode.info.task);
+            let offset = task.map_or(0.0, |task| offsets[task]);
             for frames in frames.chunks(EVALUATION_BATCH) {
                 let pixels = frames.iter().flat_map(|&frame| self.pixels(episode, frame)).collect();
                 let tasks = frames.iter().flat_map(|_| self.one_hot(&episode.info.task)).collect();
-                let answers = to_vec(sigmoid(self.logits(network, pixels, tasks)));
-                for (&frame, answer) in frames.iter().zip(answers.chunks_exact(2)) {
-                    scores.add(episode.successes[frame], episode.progress[frame], answer);
+                let logits = to_vec(self.logits(network, pixels, tasks));
+                for (&frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
+                    let progress = 1.0 / (1.0 + (-logits[1]).exp());
+                    scores.add(
+                        (episode.successes[frame], logits[0] > offset),
+                        (episode.progress[frame], progress),
+                    );
                 }
             }
         }
@@ -286,13 +300,6 @@ impl Objective for JudgeObjective {
                 width,
             };
             draw_comparison(&[(view, view)], picture)?;
-        }
-        let (mut right, mut count) = (0, 0);
-        for stretches in self.stretches(network) {
-            let offset = matching_offset(&stretches);
-            count += stretches.len();
-            let agrees = |(solved, logit): &&(bool, f32)| *solved == (*logit > offset);
-            right += stretches.iter().filter(agrees).count();
         }
         Ok(scores.evaluation().with(
             "episode_agreement",
@@ -389,15 +396,16 @@ struct Scores {
 }
 
 impl Scores {
-    fn add(&mut self, success: bool, progress: f32, answer: &[f32]) {
-        match (success, answer[0] > 0.5) {
+    /// Takes success and progress of a frame, each as it was and as it was called.
+    fn add(&mut self, success: (bool, bool), (progress, called): (f32, f32)) {
+        match success {
             (true, true) => self.hits += 1.0,
             (true, false) => self.misses += 1.0,
             (false, true) => self.false_alarms += 1.0,
             (false, false) => {}
         }
         self.frames += 1.0;
-        self.progress_error += f64::from((progress - answer[1]).abs());
+        self.progress_error += f64::from((progress - called).abs());
     }
 
     fn evaluation(&self) -> Evaluation {
