@@ -100,11 +100,26 @@ impl CrossAttention {
             contexts == 1 || contexts == batch,
             "{contexts} contexts cannot serve a batch of {batch}"
         );
+        if let Some(attended) = self.attended_alone(context) {
+            return attended.expand([batch, frames, per_frame, width]);
+        }
         let shape = [batch, frames * per_frame, heads, head_dim];
         let query = self
             .q_norm
             .forward_heads(linear_rows(&self.q_proj, tokens).reshape(shape), None);
         let attended = scaled_dot_product(query, context.key.clone(), context.value.clone());
         linear_rows(&self.output_proj, attended).reshape([batch, frames, per_frame, width])
+    }
+
+    /// Returns what every token gets from a context of one token, whatever it asks; nothing for longer contexts.
+    ///
+    /// # Shapes
+    /// - output: `[batch or 1, 1, 1, model_channels]`
+    pub(super) fn attended_alone(&self, context: &KeyValue) -> Option<Tensor<4>> {
+        let [contexts, context_tokens, heads, head_dim] = context.value.dims();
+        (context_tokens == 1).then(|| {
+            let value = context.value.clone().reshape([contexts, 1, 1, heads * head_dim]);
+            linear_rows(&self.output_proj, value)
+        })
     }
 }

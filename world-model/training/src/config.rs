@@ -55,6 +55,9 @@ pub struct TrainerConfig {
     pub seed: u64,
     /// Steps of the whole training, to which the schedule is stretched.
     pub steps: u64,
+    /// Batches of one step, whose gradients are averaged. Several are computed side by side, each on its share of the
+    /// cores; the result does not depend on how many cores there are.
+    pub batches_per_step: usize,
     /// Minutes after which one sitting stops and saves; none trains to the end.
     pub minutes: Option<f64>,
     /// Steps between two lines of the metrics.
@@ -74,6 +77,7 @@ impl Default for TrainerConfig {
         Self {
             seed: 0,
             steps: 10_000,
+            batches_per_step: 1,
             minutes: None,
             log_every: 20,
             evaluate_every: 1_000,
@@ -94,6 +98,7 @@ impl TrainerConfig {
             ("steps", self.steps),
             ("log_every", self.log_every),
             ("evaluate_every", self.evaluate_every),
+            ("batches_per_step", self.batches_per_step as u64),
         ];
         for (key, value) in counts {
             require(key, value > 0, || "at least 1".into(), value)?;

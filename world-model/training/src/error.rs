@@ -38,6 +38,15 @@ pub enum TrainingError {
         #[source]
         source: io::Error,
     },
+    /// The threads of a batch could not be started.
+    #[error("{threads} threads for one of the batches of a step can't be started ({source}): lower batches_per_step")]
+    Threads {
+        /// Threads that were wanted.
+        threads: usize,
+        /// Why.
+        #[source]
+        source: rayon::ThreadPoolBuildError,
+    },
     /// A picture could not be encoded.
     #[error("the picture `{path}` can't be written: check free space and permissions, then go on with --resume")]
     Picture {

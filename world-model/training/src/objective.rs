@@ -9,9 +9,9 @@ use burn::tensor::{Device, Tensor};
 use crate::error::TrainingError;
 
 /// A network and what it should become.
-pub trait Objective {
+pub trait Objective: Sync {
     /// The network that is trained.
-    type Network: Module;
+    type Network: Module + Send;
 
     /// Returns a short name for files and messages, for example `vae`.
     fn name(&self) -> &'static str;
@@ -19,11 +19,11 @@ pub trait Objective {
     /// Makes the network; the device's random numbers are seeded before.
     fn network(&self, device: &Device) -> Self::Network;
 
-    /// Returns the number of samples in one step's batch.
+    /// Returns the number of samples in one batch.
     fn batch_size(&self) -> usize;
 
-    /// Computes the loss of one step, `[1]`. The batch depends on the step alone.
-    fn loss(&self, network: &Self::Network, step: u64) -> Tensor<1>;
+    /// Computes the loss of one batch, `[1]`, which depends on its number alone; steps of one batch number them alike.
+    fn loss(&self, network: &Self::Network, batch: u64) -> Tensor<1>;
 
     /// Measures a network without gradients and draws its predictions into `picture`.
     ///

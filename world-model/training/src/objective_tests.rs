@@ -244,7 +244,7 @@ fn latents_are_encoded_once() {
         folder.path().join("vae/vae.safetensors"),
         1,
     );
-    config.reencoded_share = 0.5;
+    config.window_stride = 2;
     let network = config.dit.init(&Device::flex());
     let encoded = |config: &WorldTrainingConfig| {
         let mut reports = 0;
@@ -261,8 +261,58 @@ fn latents_are_encoded_once() {
     let (first, loss) = encoded(&config);
     assert!(first > 0);
     assert_eq!(encoded(&config), (0, loss), "the latents were there");
-    config.reencoded_share = 0.0;
+    config.window_stride = 3;
     assert!(encoded(&config).0 > 0, "other latents than those kept");
+}
+
+#[test]
+fn a_training_starts_from_given_weights() {
+    let folder = prepared();
+    let data = folder.path().join("data");
+    let config = world_config(&data, folder.path().join("vae/vae.safetensors"), 3);
+    train(|| world_objective(&config), 3, &folder.path().join("first"), None);
+    let world = folder.path().join("first/world.safetensors");
+    // Its VAE is taken from the same file.
+    let mut second = world_config(&data, world.clone(), 3);
+    second.initial = Some(world.clone());
+    second.dit = DitConfig::tiny();
+    let started = world_objective(&second).network(&Device::flex());
+    let first = load_world(&world, &Device::flex()).expect("readable");
+    let weight = |network: &worldloop_world_model::dit::Dit| network.final_layer.linear.weight.val().into_data();
+    assert_eq!(weight(&started), weight(&first.networks().dit));
+}
+
+#[test]
+fn later_chunks_start_from_predicted_frames_that_are_computed_once() {
+    let folder = prepared();
+    let data = folder.path().join("data");
+    let mut config = world_config(&data, folder.path().join("vae/vae.safetensors"), 3);
+    (config.chunk, config.window_stride, config.context_noise) = (4, 4, 0.0);
+    train(|| world_objective(&config), 3, &folder.path().join("first"), None);
+    let network = config.dit.init(&Device::flex());
+    let loss = |config: &WorldTrainingConfig, expected: &[&str]| {
+        let mut reports = Vec::new();
+        let mut note = |progress: PreparationProgress| {
+            assert!(progress.done <= progress.total, "{progress:?}");
+            reports.push(progress.what);
+            ControlFlow::Continue(())
+        };
+        let mut preparation = Preparation::new(&mut note).kept_in(folder.path());
+        let objective = WorldObjective::new(config.clone(), &mut preparation, &Device::flex()).expect("recordings");
+        reports.dedup();
+        assert_eq!(reports, expected);
+        objective.loss(&network, 0).into_scalar::<f32>()
+    };
+    loss(&config, &["encode windows"]);
+    config.predicted_contexts = 6;
+    config.predicted_share = 1.0;
+    let mut proceed = |_| ControlFlow::Continue(());
+    let error = WorldObjective::new(config.clone(), &mut Preparation::new(&mut proceed), &Device::flex());
+    let error = error.expect_err("nothing predicts them").to_string();
+    assert!(error.contains("predicted_contexts") && error.contains("initial"), "{error}");
+    config.initial = Some(folder.path().join("first/world.safetensors"));
+    let predicted = loss(&config, &["predict contexts"]);
+    assert_eq!(loss(&config, &[]), predicted, "the contexts were there");
 }
 
 #[test]

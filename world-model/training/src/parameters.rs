@@ -5,6 +5,7 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
+use rayon::prelude::*;
 
 use crate::config::OptimizerConfig;
 
@@ -37,6 +38,30 @@ pub(crate) struct Update {
     pub(crate) step: u64,
 }
 
+/// Gradient of one parameter; none where the loss does not depend on it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gradient(Option<Vec<f32>>);
+
+impl Gradient {
+    /// Adds the gradients of two batches, parameter by parameter.
+    pub(crate) fn sums(left: Vec<Self>, right: Vec<Self>) -> Vec<Self> {
+        let pairs = left.into_par_iter().zip(right);
+        let sums = pairs.map(|(left, right)| match (left.0, right.0) {
+            (Some(mut left), Some(right)) => {
+                left.iter_mut().zip(&right).for_each(|(left, right)| *left += right);
+                Self(Some(left))
+            }
+            (one, None) | (None, one) => Self(one),
+        });
+        sums.collect()
+    }
+
+    /// Multiplies by a factor.
+    pub(crate) fn scale(&mut self, factor: f32) {
+        self.0.iter_mut().flatten().for_each(|value| *value *= factor);
+    }
+}
+
 /// All parameters of a network, in the order of its fields.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Parameters(pub(crate) Vec<Parameter>);
@@ -60,32 +85,35 @@ impl Parameters {
         })
     }
 
-    /// Applies one step of AdamW with clipping by the global norm; returns the norm before clipping.
-    ///
-    /// Parameters without a gradient stay as they are. Gradients that are not finite count as 0.
-    pub(crate) fn update<M: Module>(
-        &mut self,
-        network: &M,
-        gradients: &mut Gradients,
-        config: &OptimizerConfig,
-        update: Update,
-    ) -> f64 {
+    /// Takes the gradients of a network of the same kind; values that are not finite count as 0.
+    pub(crate) fn gradients<M: Module>(&self, network: &M, gradients: &mut Gradients) -> Vec<Gradient> {
         let mut reader = GradientReader {
             gradients,
             found: Vec::with_capacity(self.0.len()),
         };
         network.visit(&mut reader);
-        let gradients = reader.found;
-        let squares = gradients.iter().flatten().map(|values| sum_of_squares(values));
-        let norm = squares.sum::<f64>().sqrt();
+        reader.found
+    }
+
+    /// Applies one step of AdamW with clipping by the global norm; returns the norm before clipping.
+    ///
+    /// Parameters without a gradient stay as they are.
+    pub(crate) fn update(&mut self, gradients: &[Gradient], config: &OptimizerConfig, update: Update) -> f64 {
+        // In parallel over the parameters, but added up in their order: the same to the bit on any number of threads.
+        let squares: Vec<f64> = gradients
+            .par_iter()
+            .map(|gradient| gradient.0.as_deref().map_or(0.0, sum_of_squares))
+            .collect();
+        let norm = squares.iter().sum::<f64>().sqrt();
         let clip = (config.max_gradient_norm / norm.max(1e-12)).min(1.0) as f32;
         let rates = Rates::new(config, update, clip);
-        for (parameter, gradient) in self.0.iter_mut().zip(&gradients) {
-            if let Some(gradient) = gradient {
+        let parameters = self.0.par_iter_mut().with_max_len(1);
+        parameters.zip(gradients).for_each(|(parameter, gradient)| {
+            if let Some(gradient) = &gradient.0 {
                 parameter.update(gradient, rates);
             }
             parameter.average(update.ema_beta as f32);
-        }
+        });
         norm
     }
 }
@@ -207,7 +235,7 @@ impl ModuleMapper for Installer<'_> {
 
 struct GradientReader<'a> {
     gradients: &'a mut Gradients,
-    found: Vec<Option<Vec<f32>>>,
+    found: Vec<Gradient>,
 }
 
 impl ModuleVisitor for GradientReader<'_> {
@@ -221,6 +249,6 @@ impl ModuleVisitor for GradientReader<'_> {
             }
             values
         });
-        self.found.push(gradient);
+        self.found.push(Gradient(gradient));
     }
 }

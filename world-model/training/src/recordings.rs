@@ -128,13 +128,27 @@ impl Recordings {
         camera.map_or([0, 0], |camera| [camera.height as usize, camera.width as usize])
     }
 
-    /// Lists the windows of exactly `chunk` actions in the episodes, a start every `stride` frames.
+    /// Lists the windows of exactly `chunk` actions in the episodes: a start every `stride` frames, and the window that
+    /// ends where the episode does.
+    ///
+    /// An episode's end is where success is, and most lengths are no multiple of the stride.
     ///
     /// # Errors
     /// [`TrainingError::TooLittleData`] if there is none.
     pub fn windows(&self, episodes: &[Episode], chunk: usize, stride: usize) -> Result<Vec<Window>, TrainingError> {
         let lengths: Vec<usize> = episodes.iter().map(Episode::len).collect();
-        let found = windows(&lengths, chunk, stride, chunk);
+        let mut found = windows(&lengths, chunk, stride, chunk);
+        let ends = lengths.iter().enumerate().filter_map(|(episode, length)| {
+            let start = length.checked_sub(chunk)?;
+            let missed = !start.is_multiple_of(stride.max(1));
+            missed.then_some(Window {
+                episode,
+                start,
+                actions: chunk,
+            })
+        });
+        found.extend(ends);
+        found.sort_by_key(|window| (window.episode, window.start));
         if found.is_empty() {
             let (path, expected) = (self.path.clone(), 1);
             return Err(TrainingError::TooLittleData {

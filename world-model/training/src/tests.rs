@@ -7,6 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
 
+use super::parameters::{Parameters, Which};
 use super::*;
 
 /// Learns `y = x W` for a fixed `W`.
@@ -101,6 +102,39 @@ fn resumed_run_equals_uninterrupted_run() {
         let read = |folder: &Path| std::fs::read(folder.join(file)).expect("a file");
         assert!(read(whole.path()) == read(parts.path()), "{file} differs");
     }
+}
+
+#[test]
+fn batches_of_a_step_are_averaged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = TrainerConfig {
+        batches_per_step: 2,
+        log_every: 1,
+        ..config(1)
+    };
+    let run = RunFolder::create(folder.path(), &config).expect("a folder");
+    let mut trainer = Trainer::new(Regression, config, run, false, &Device::flex()).expect("a trainer");
+    // Before the first step the average is the weights.
+    let network = Regression.network(&Device::flex().autodiff());
+    let network = Parameters::collect(&trainer.averaged()).install(network, Which::Latest);
+    trainer.run(|_| ControlFlow::Continue(())).expect("training works");
+    let metrics = RunFolder::open(folder.path()).expect("a run").read_metrics().expect("metrics");
+    let logged = |name: &str| metrics[0][name].as_f64().expect("a number");
+
+    let both = (Regression.loss(&network, 0) + Regression.loss(&network, 1)) / 2.0;
+    let loss = f64::from(both.clone().inner().into_scalar::<f32>());
+    let gradients = both.backward();
+    let square = |gradient: Option<f32>| f64::from(gradient.expect("a gradient"));
+    let weight = network.weight.val().grad(&gradients);
+    let bias = network.bias.as_ref().and_then(|bias| bias.val().grad(&gradients));
+    let norm = square(weight.map(|gradient| gradient.square().sum().into_scalar()))
+        + square(bias.map(|gradient| gradient.square().sum().into_scalar()));
+    assert!((logged("loss") - loss).abs() < 1e-5 * loss, "{} {loss}", logged("loss"));
+    assert!(
+        (logged("gradient_norm") - norm.sqrt()).abs() < 1e-5 * norm.sqrt(),
+        "{}",
+        logged("gradient_norm")
+    );
 }
 
 #[test]

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::{Map, Value, json};
 
 use crate::config::TrainerConfig;
 use crate::error::TrainingError;
 use crate::loss_curve::draw_loss_curve;
 use crate::objective::{Evaluation, Objective};
-use crate::parameters::{Parameters, Update, Which};
+use crate::parameters::{Gradient, Parameters, Update, Which};
 use crate::resume::{load_state, save_state};
 use crate::run_folder::RunFolder;
 use crate::schedule::{ema_beta, ema_exponent, learning_rate};
@@ -50,9 +51,17 @@ pub struct Trainer<O: Objective> {
     objective: O,
     config: TrainerConfig,
     folder: RunFolder,
-    network: O::Network,
+    workers: Vec<Worker<O::Network>>,
     parameters: Parameters,
     step: u64,
+}
+
+/// What computes one of the batches of a step: a network with weights of its own, so that no graph of gradients is
+/// shared, and its part of the machine's cores.
+#[derive(Debug)]
+struct Worker<M> {
+    network: M,
+    threads: Option<ThreadPool>,
 }
 
 /// What a sitting remembers that the training need not.
@@ -93,12 +102,19 @@ impl<O: Objective> Trainer<O> {
             0
         };
         folder.keep_metrics_before(step)?;
-        let network = parameters.install(network, Which::Latest);
+        let threads = threads_per_batch(config.batches_per_step);
+        let workers = (0..config.batches_per_step).map(|_| {
+            Ok(Worker {
+                network: network.clone(),
+                threads: threads.map(pool).transpose()?,
+            })
+        });
+        let workers = workers.collect::<Result<_, TrainingError>>()?;
         Ok(Self {
             objective,
             config,
             folder,
-            network,
+            workers,
             parameters,
             step,
         })
@@ -162,7 +178,7 @@ impl<O: Objective> Trainer<O> {
 
     /// Returns the network with averaged weights, without gradients.
     pub fn averaged(&self) -> O::Network {
-        self.parameters.install(self.network.valid(), Which::Average)
+        self.parameters.install(self.workers[0].network.valid(), Which::Average)
     }
 
     /// Returns the objective.
@@ -176,10 +192,9 @@ impl<O: Objective> Trainer<O> {
     }
 
     fn train_step(&mut self) -> Result<StepResult, TrainingError> {
-        let optimizer = &self.config.optimizer;
-        let learning_rate = learning_rate(optimizer, self.step, self.config.steps);
-        let loss_tensor = self.objective.loss(&self.network, self.step);
-        let loss = loss_tensor.clone().inner().into_scalar::<f32>();
+        let optimizer = self.config.optimizer.clone();
+        let learning_rate = learning_rate(&optimizer, self.step, self.config.steps);
+        let (loss, gradients) = self.gradients();
         if !loss.is_finite() {
             return Err(TrainingError::Diverged {
                 step: self.step,
@@ -187,20 +202,62 @@ impl<O: Objective> Trainer<O> {
                 learning_rate,
             });
         }
-        let mut gradients = loss_tensor.backward();
         let update = Update {
             learning_rate,
             ema_beta: ema_beta(ema_exponent(optimizer.ema_rate), self.step),
             step: self.step,
         };
-        let gradient_norm = self.parameters.update(&self.network, &mut gradients, optimizer, update);
-        self.network = self.parameters.install(self.network.clone(), Which::Latest);
+        let gradient_norm = self.parameters.update(&gradients, &optimizer, update);
         self.step += 1;
         Ok(StepResult {
             loss: f64::from(loss),
             gradient_norm,
             learning_rate,
         })
+    }
+
+    /// Computes the batches of a step side by side; returns the means of their losses and gradients.
+    fn gradients(&mut self) -> (f32, Vec<Gradient>) {
+        let (objective, parameters) = (&self.objective, &self.parameters);
+        let count = self.workers.len();
+        let first = self.step * count as u64;
+        let compute = |worker: &mut Worker<O::Network>, batch: u64| {
+            worker.network = parameters.install(worker.network.clone(), Which::Latest);
+            let loss_tensor = objective.loss(&worker.network, batch);
+            let loss = loss_tensor.clone().inner().into_scalar::<f32>();
+            let mut gradients = loss_tensor.backward();
+            (loss, parameters.gradients(&worker.network, &mut gradients))
+        };
+        let results: Vec<(f32, Vec<Gradient>)> = std::thread::scope(|scope| {
+            let workers = self.workers.iter_mut().zip(first..);
+            let running: Vec<_> = workers
+                .map(|(worker, batch)| {
+                    scope.spawn(move || match worker.threads.take() {
+                        Some(threads) => {
+                            let result = threads.install(|| compute(worker, batch));
+                            worker.threads = Some(threads);
+                            result
+                        }
+                        None => compute(worker, batch),
+                    })
+                })
+                .collect();
+            let joined = running.into_iter().map(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            joined.collect()
+        });
+        let mut results = results.into_iter();
+        let (mut loss, mut gradients) = results.next().unwrap_or_default();
+        // In the order of the batches: the same sum whichever was done first.
+        for (other_loss, other) in results {
+            loss += other_loss;
+            gradients = Gradient::sums(gradients, other);
+        }
+        let share = 1.0 / count as f32;
+        gradients.iter_mut().for_each(|gradient| gradient.scale(share));
+        (loss * share, gradients)
     }
 
     fn log(&self, result: &StepResult, sitting: &mut Sitting) -> Result<(), TrainingError> {
@@ -248,13 +305,17 @@ impl<O: Objective> Trainer<O> {
     }
 
     fn throughput(&self, sitting: &Sitting) -> f64 {
-        let samples = (self.step - sitting.first_step) as f64 * self.objective.batch_size() as f64;
+        let samples = (self.step - sitting.first_step) as f64 * self.samples_per_step();
         samples / (sitting.started.elapsed().as_secs_f64() - sitting.aside_secs).max(1e-6)
+    }
+
+    fn samples_per_step(&self) -> f64 {
+        (self.objective.batch_size() * self.config.batches_per_step) as f64
     }
 
     fn progress<'a>(&self, sitting: &'a Sitting, evaluated: bool) -> TrainingProgress<'a> {
         let samples_per_second = self.throughput(sitting);
-        let samples_left = (self.config.steps - self.step) as f64 * self.objective.batch_size() as f64;
+        let samples_left = (self.config.steps - self.step) as f64 * self.samples_per_step();
         let to_the_end = samples_left / samples_per_second.max(1e-9);
         let limit = self.config.minutes.map_or(f64::INFINITY, |minutes| {
             60.0 * minutes - sitting.started.elapsed().as_secs_f64()
@@ -268,6 +329,17 @@ impl<O: Objective> Trainer<O> {
             evaluation: evaluated.then_some(&sitting.evaluation),
         }
     }
+}
+
+/// Returns the threads of each batch, if a step has several; one batch alone uses all of the machine.
+fn threads_per_batch(batches: usize) -> Option<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (batches > 1).then(|| (cores / batches).max(1))
+}
+
+fn pool(threads: usize) -> Result<ThreadPool, TrainingError> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|source| TrainingError::Threads { threads, source })
 }
 
 impl Sitting {

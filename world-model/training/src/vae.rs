@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
+use worldloop_world_model::pipeline::{Predict, PredictConfig};
 use worldloop_world_model::vae::{Posterior, WanVae, WanVaeConfig};
 use worldloop_world_model_data::{Episode, Window};
 
@@ -314,13 +315,17 @@ impl Objective for VaeObjective {
     }
 }
 
-/// Reads an exported VAE with its config.
+/// Reads an exported VAE with its config, or takes the one of an exported world model.
 ///
 /// # Errors
 /// [`TrainingError::Checkpoint`] or [`TrainingError::Json`].
 pub fn load_vae(path: &Path, device: &Device) -> Result<(WanVaeConfig, WanVae), TrainingError> {
     let source = worldloop_world_model::checkpoint::CheckpointSource::open(path)?;
     let text = source.metadata().get("config").map_or("", String::as_str);
+    if serde_json::from_str::<PredictConfig>(text).is_ok() {
+        let model = Predict::load(&source, device)?;
+        return Ok((model.config().vae.clone(), model.networks().vae.clone()));
+    }
     let config: WanVaeConfig = serde_json::from_str(text).map_err(|source| TrainingError::Json {
         path: path.to_path_buf(),
         what: "VAE config",

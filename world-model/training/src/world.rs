@@ -4,7 +4,8 @@
 //! Differs:
 //! - the mean is over generated frames only, which scales the loss by a constant
 //! - latents that differ from the given frame may weigh more
-//! - the given frame may be one that went through the VAE, or carry noise: what a later chunk starts from
+//! - latent channels may weigh as much as the decoder makes of them
+//! - the given frame may be a predicted one, or carry noise: what a later chunk starts from
 
 use std::path::{Path, PathBuf};
 
@@ -25,11 +26,18 @@ use crate::error::TrainingError;
 use crate::flow_time::FlowTimes;
 use crate::latents::LatentStore;
 use crate::objective::{Evaluation, Objective};
+use crate::parameters::{Parameters, Which};
+use crate::predicted_contexts::PredictedContexts;
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::Recordings;
 use crate::vae::{device_of, load_vae};
 use crate::validation::WorldValidation;
+
+/// Windows on which the decoder's sensitivity to each channel is measured.
+const SENSITIVITY_WINDOWS: usize = 8;
+/// Deviation of the noise that it is measured with; latents have a deviation of 1.
+const SENSITIVITY_DEVIATION: f32 = 0.3;
 
 /// Everything about the training of a world model's transformer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,8 +49,10 @@ pub struct WorldTrainingConfig {
     pub datasets: Vec<PathBuf>,
     /// Camera that is learned.
     pub camera: String,
-    /// Weights of the trained VAE.
+    /// Weights of the trained VAE, or a world model whose VAE it is.
     pub vae: PathBuf,
+    /// World model whose transformer the training starts from, with its sizes, instead of random weights.
+    pub initial: Option<PathBuf>,
     /// Name of the model in reports.
     pub name: String,
     /// Sizes of the network.
@@ -59,10 +69,14 @@ pub struct WorldTrainingConfig {
     pub batch_size: usize,
     /// Times of the flow.
     pub times: FlowTimes,
+    /// Whether each latent channel weighs as much as the decoded frames change with it; else all weigh the same.
+    pub weigh_channels: bool,
     /// Additional weight of latents that differ from the given frame.
     pub motion_weight: f64,
-    /// Share of windows that start from a frame that went through the VAE, as later chunks do.
-    pub reencoded_share: f32,
+    /// Windows whose first frame the initial model predicts before training, as it comes to later chunks.
+    pub predicted_contexts: usize,
+    /// Share of samples that start from such a frame.
+    pub predicted_share: f32,
     /// Largest deviation of the noise on the given latents.
     pub context_noise: f32,
 }
@@ -74,6 +88,7 @@ impl Default for WorldTrainingConfig {
             datasets: Vec::new(),
             camera: "third_person".into(),
             vae: PathBuf::new(),
+            initial: None,
             name: "embedded".into(),
             dit: embedded_dit(),
             sampler: SamplerConfig {
@@ -89,8 +104,10 @@ impl Default for WorldTrainingConfig {
             window_stride: 1,
             batch_size: 8,
             times: FlowTimes::default(),
+            weigh_channels: true,
             motion_weight: 4.0,
-            reencoded_share: 0.5,
+            predicted_contexts: 0,
+            predicted_share: 0.4,
             context_noise: 0.05,
         }
     }
@@ -122,8 +139,12 @@ pub struct WorldObjective {
     config: WorldTrainingConfig,
     predict: PredictConfig,
     vae: WanVae,
+    initial: Option<Dit>,
+    /// Weight of each latent channel in the loss, mean 1.
+    channel_weights: Vec<f32>,
     recordings: Recordings,
     store: LatentStore,
+    contexts: PredictedContexts,
     validation: WorldValidation,
 }
 
@@ -133,7 +154,7 @@ impl WorldObjective {
     /// # Errors
     /// [`TrainingError::Config`], [`TrainingError::Stopped`], and those of reading.
     pub fn new(
-        config: WorldTrainingConfig,
+        mut config: WorldTrainingConfig,
         preparation: &mut Preparation<'_>,
         device: &Device,
     ) -> Result<Self, TrainingError> {
@@ -146,6 +167,18 @@ impl WorldObjective {
         )?;
         let recordings = Recordings::load(&config.datasets, &config.camera)?;
         let (vae_config, vae) = load_vae(&config.vae, device)?;
+        let mut initial = None;
+        if let Some(path) = config.initial.clone() {
+            let model = load_world(&path, device)?;
+            config.dit = model.config().dit.clone();
+            initial = Some((model, path));
+        }
+        require(
+            "predicted_contexts",
+            config.predicted_contexts == 0 || initial.is_some(),
+            || "0 without `initial`, the model that predicts them".into(),
+            config.predicted_contexts,
+        )?;
         let [height, width] = recordings.size();
         let predict = PredictConfig {
             spec: describe(&config, &recordings, [height, width]),
@@ -165,16 +198,33 @@ impl WorldObjective {
             &vae,
             &config.vae,
             windows,
-            config.reencoded_share > 0.0,
             preparation,
         )?;
         let validation = WorldValidation::new(&recordings, config.chunk)?;
+        let contexts = match &initial {
+            Some((model, path)) => PredictedContexts::predict(
+                &recordings,
+                &store,
+                (model, path),
+                config.predicted_contexts,
+                preparation,
+            )?,
+            None => PredictedContexts::default(),
+        };
+        let channel_weights = if config.weigh_channels {
+            channel_sensitivities(&vae, &store, device)
+        } else {
+            vec![1.0; store.latents.shape[0]]
+        };
         Ok(Self {
             config,
             predict,
             vae,
+            initial: initial.map(|(model, _)| model.networks().dit.clone()),
+            channel_weights,
             recordings,
             store,
+            contexts,
             validation,
         })
     }
@@ -188,21 +238,19 @@ impl WorldObjective {
     fn batch(&self, step: u64, device: &Device) -> Batch {
         let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
         let size = self.config.batch_size;
-        let [channels, frames, height, width] = self.store.shape;
+        let [channels, frames, height, width] = self.store.latents.shape;
         let (plane, one) = (height * width, channels * frames * height * width);
         let (mut clean, mut given, mut actions, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..size {
-            let position = random.index(self.store.windows.len());
+            let predicted = random.chance(self.config.predicted_share);
+            let drawn = if predicted { self.contexts.draw(&mut random) } else { None };
+            let position = drawn.map_or_else(|| random.index(self.store.windows.len()), |(position, _)| position);
             let window = self.store.windows[position];
-            let latents = self.store.window(position);
-            let reencoded = self
-                .store
-                .reencoded(window)
-                .filter(|_| random.chance(self.config.reencoded_share));
+            let latents = self.store.latents.clip(position);
             let deviation = self.config.context_noise * random.uniform();
             for channel in 0..channels {
-                let first = match reencoded {
-                    Some(first) => &first[channel * plane..][..plane],
+                let first = match drawn {
+                    Some((_, context)) => &context[channel * plane..][..plane],
                     None => &latents[channel * frames * plane..][..plane],
                 };
                 let noise = random.normals(plane);
@@ -254,7 +302,11 @@ impl Objective for WorldObjective {
     }
 
     fn network(&self, device: &Device) -> Dit {
-        self.config.dit.init(device)
+        let network = self.config.dit.init(device);
+        match &self.initial {
+            Some(initial) => Parameters::collect(initial).install(network, Which::Latest),
+            None => network,
+        }
     }
 
     fn batch_size(&self) -> usize {
@@ -280,7 +332,8 @@ impl Objective for WorldObjective {
         });
         let generated = |latents: Tensor<5>| latents.narrow(2, 1, frames - 1);
         let target = generated(velocity(batch.clean.clone(), batch.noise));
-        let weights = motion_weights(batch.clean, self.config.motion_weight);
+        let channel_weights = Tensor::<1>::from_floats(self.channel_weights.as_slice(), &device);
+        let weights = motion_weights(batch.clean, self.config.motion_weight) * channel_weights.reshape([1, -1, 1, 1, 1]);
         let difference = generated(predicted) - target;
         (difference.clone() * difference * weights).mean()
     }
@@ -315,6 +368,36 @@ impl Objective for WorldObjective {
 /// [`TrainingError::Checkpoint`] or [`TrainingError::World`].
 pub fn load_world(path: &Path, device: &Device) -> Result<Predict, TrainingError> {
     Ok(Predict::load(&CheckpointSource::open(path)?, device)?)
+}
+
+/// Returns by channel how much the decoded frames change with its latents, in squares, relative to the mean channel.
+///
+/// Latents are no end in themselves: an error in a channel that the decoder hardly looks at costs nothing.
+fn channel_sensitivities(vae: &WanVae, store: &LatentStore, device: &Device) -> Vec<f32> {
+    let [channels, frames, height, width] = store.latents.shape;
+    let count = SENSITIVITY_WINDOWS.min(store.windows.len());
+    let chosen = (0..count).flat_map(|place| store.latents.clip(place * store.windows.len() / count));
+    let values: Vec<f32> = chosen.map(|value| value.to_f32()).collect();
+    let latents = Tensor::<5>::from_data(TensorData::new(values, [count, channels, frames, height, width]), device);
+    let decoded = vae.decode_latents(latents.clone());
+    let plane = frames * height * width;
+    let changes: Vec<f32> = (0..channels)
+        .map(|channel| {
+            let mut noise = vec![0.0; count * channels * plane];
+            let mut random = StepRandom::new(0, channel as u64, 7);
+            for clip in noise.chunks_exact_mut(channels * plane) {
+                let drawn = random.normals(plane);
+                for (value, drawn) in clip[channel * plane..].iter_mut().zip(drawn) {
+                    *value = SENSITIVITY_DEVIATION * drawn;
+                }
+            }
+            let noise = Tensor::<5>::from_data(TensorData::new(noise, latents.dims()), device);
+            let change = vae.decode_latents(latents.clone() + noise) - decoded.clone();
+            change.square().mean().into_scalar::<f32>()
+        })
+        .collect();
+    let mean = changes.iter().sum::<f32>() / channels as f32;
+    changes.iter().map(|change| change / mean.max(f32::MIN_POSITIVE)).collect()
 }
 
 /// Weighs latents of generated frames that differ from the given one, `[batch, 1, frames - 1, height, width]`, mean 1.

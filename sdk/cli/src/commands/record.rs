@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use worldloop::data::DatasetError;
+use worldloop::device;
 use worldloop::envs::vector::EnvBatch;
 use worldloop::policy_source::PolicySource;
 use worldloop::rollout::{EpisodeRequest, Recorder, RolloutError, RolloutEvent, RolloutRunner, World};
+use worldloop::weights::Weights;
 
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
@@ -22,7 +24,8 @@ pub(crate) struct RecordArgs {
     /// Tasks: reach, push, pick_and_place; several with commas.
     #[arg(long, value_delimiter = ',', required = true)]
     task: Vec<String>,
-    /// Policies: random, wander, expert, noisy_expert, imperfect, replay:FILE; several with commas.
+    /// Policies: random, wander, expert, noisy_expert, imperfect, cloned, cloned:0 to cloned:9, replay:FILE; several with
+    /// commas.
     #[arg(long, value_delimiter = ',', required = true)]
     policy: Vec<String>,
     /// Episodes per task and policy.
@@ -37,6 +40,9 @@ pub(crate) struct RecordArgs {
     /// Side of the camera image in pixels.
     #[arg(long, default_value_t = 64)]
     image_size: u32,
+    /// Folder with the weights of the cloned policies; without it the embedded ones.
+    #[arg(long)]
+    weights: Option<PathBuf>,
     /// Goes on with a folder that has episodes; those that are there are not recorded again.
     #[arg(long)]
     resume: bool,
@@ -56,7 +62,7 @@ pub(crate) fn run(args: &RecordArgs, stop: &StopFlag) -> anyhow::Result<Outcome>
     let world = World::Physics {
         image_size: args.image_size,
     };
-    let policies = PolicySource::default();
+    let policies = Weights::find(args.weights.as_deref())?.policies(&device::select("cpu")?)?;
     for policy in &args.policy {
         policies.make(policy)?;
     }
