@@ -9,7 +9,7 @@ use worldloop_policies::Task;
 use worldloop_policies::cloned::{ClonedNetwork, ClonedNetworkConfig, images_tensor, tasks_tensor};
 use worldloop_world_model_data::{Episode, Window, hold_still};
 use worldloop_world_model_training::{
-    Evaluation, Objective, OptimizerConfig, Recordings, StepRandom, TrainerConfig, TrainingError,
+    Evaluation, Objective, OptimizerConfig, Recordings, StepRandom, Trace, TrainerConfig, TrainingError, draw_traces,
 };
 
 /// Windows that an evaluation looks at.
@@ -17,6 +17,12 @@ const EVALUATION_WINDOWS: usize = 512;
 
 /// Windows per network call in an evaluation.
 const EVALUATION_BATCH: usize = 64;
+
+/// Validation episodes whose actions are drawn.
+const PICTURED_EPISODES: usize = 4;
+
+/// Values of an action that move the gripper, and are drawn.
+const TRANSLATION_VALUES: usize = 3;
 
 /// Everything about the training of a behaviour-cloned policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -231,7 +237,7 @@ impl Objective for ClonedObjective {
             .error(network)
     }
 
-    fn evaluate(&self, network: &ClonedNetwork, _picture: &Path) -> Result<Evaluation, TrainingError> {
+    fn evaluate(&self, network: &ClonedNetwork, picture: &Path) -> Result<Evaluation, TrainingError> {
         let count = EVALUATION_WINDOWS.min(self.validation.len());
         let chosen: Vec<(&Episode, Window, Task)> = (0..count)
             .map(|place| self.validation[place * self.validation.len() / count])
@@ -243,6 +249,7 @@ impl Objective for ClonedObjective {
             sum += f64::from(error.into_scalar::<f32>()) * chosen.len() as f64;
             batches += chosen.len() as f64;
         }
+        draw_traces(&self.traces(network), picture)?;
         Ok(Evaluation::default().with("validation_error", sum / batches))
     }
 
@@ -261,6 +268,34 @@ impl Objective for ClonedObjective {
             path: path.to_path_buf(),
             source,
         })
+    }
+}
+
+impl ClonedObjective {
+    /// Returns, for some validation episodes, the translation along each axis as the expert and the network have it.
+    fn traces(&self, network: &ClonedNetwork) -> Vec<Trace> {
+        let mut places: Vec<usize> = self.validation.iter().map(|(window, _)| window.episode).collect();
+        places.dedup();
+        let apart = places.len().div_ceil(PICTURED_EPISODES).max(1);
+        let mut traces = Vec::new();
+        for place in places.into_iter().step_by(apart) {
+            let of_episode = self.validation.iter().filter(|(window, _)| window.episode == place);
+            let chosen: Vec<(&Episode, Window, Task)> = of_episode
+                .map(|&(window, task)| (&self.recordings.validation[place], window, task))
+                .collect();
+            let Batch {
+                images, tasks, actions, ..
+            } = self.batch(&chosen, None, &network.conv1.weight.device());
+            let first =
+                |actions: Tensor<3>| -> Vec<f32> { actions.narrow(1, 0, 1).into_data().iter::<f32>().collect() };
+            let (truth, answer) = (first(actions), first(network.forward(images, tasks)));
+            let size = self.config.network.action_size;
+            traces.extend((0..size.min(TRANSLATION_VALUES)).map(|axis| Trace {
+                truth: truth.iter().skip(axis).step_by(size).copied().collect(),
+                answer: answer.iter().skip(axis).step_by(size).copied().collect(),
+            }));
+        }
+        traces
     }
 }
 

@@ -11,22 +11,25 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
 use worldloop_world_model::judge::{JudgeNetwork, JudgeNetworkConfig};
-use worldloop_world_model_data::{Episode, Window};
+use worldloop_world_model_data::Episode;
 
 use crate::config::{TrainerConfig, require};
 use crate::error::TrainingError;
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::to_vec;
-use crate::picture::{ClipView, draw_comparison};
 use crate::predicted_frames::{PredictedFrame, predict_frames};
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::Recordings;
+use crate::traces::{Trace, draw_traces};
 use crate::vae::device_of;
 use crate::world::load_world;
 
 /// Frames per network call in an evaluation.
 const EVALUATION_BATCH: usize = 128;
+
+/// Validation episodes whose progress is drawn.
+const PICTURED_EPISODES: usize = 12;
 
 /// Most predicted stretches of validation episodes that the offset of success is chosen on.
 const HELD_OUT_STRETCHES: usize = 192;
@@ -272,7 +275,11 @@ impl Objective for JudgeObjective {
             right += stretches.iter().filter(agrees).count();
         }
         let mut scores = Scores::default();
-        for episode in &self.recordings.validation {
+        // Progress of some of the episodes, as it was and as it is judged.
+        let mut traces = Vec::new();
+        let apart = self.recordings.validation.len().div_ceil(PICTURED_EPISODES).max(1);
+        for (place, episode) in self.recordings.validation.iter().enumerate() {
+            let mut trace = Trace::default();
             let frames: Vec<usize> = (0..episode.successes.len()).collect();
             let task = self.network.tasks.iter().position(|known| *known == episode.info.task);
             let offset = task.map_or(0.0, |task| offsets[task]);
@@ -282,25 +289,19 @@ impl Objective for JudgeObjective {
                 let logits = to_vec(self.logits(network, pixels, tasks));
                 for (&frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
                     let progress = 1.0 / (1.0 + (-logits[1]).exp());
+                    trace.truth.push(episode.progress[frame]);
+                    trace.answer.push(progress);
                     scores.add(
                         (episode.successes[frame], logits[0] > offset),
                         (episode.progress[frame], progress),
                     );
                 }
             }
+            if place.is_multiple_of(apart) {
+                traces.push(trace);
+            }
         }
-        if let Some((episode, window)) = self.pictured() {
-            let sources = [(episode, window, self.recordings.whole())];
-            let values = to_vec(self.recordings.clips(&sources, window.actions + 1, &device_of(network)));
-            let [height, width] = self.recordings.size();
-            let view = ClipView {
-                values: &values,
-                frames: window.actions + 1,
-                height,
-                width,
-            };
-            draw_comparison(&[(view, view)], picture)?;
-        }
+        draw_traces(&traces, picture)?;
         Ok(scores.evaluation().with(
             "episode_agreement",
             f64::from(right as u32) / f64::from(count.max(1) as u32),
@@ -359,18 +360,6 @@ impl JudgeObjective {
             stretches.map(|(_, stretch)| *stretch).collect()
         };
         self.network.tasks.iter().map(of_task).collect()
-    }
-
-    fn pictured(&self) -> Option<(&Episode, Window)> {
-        let episode = self.recordings.validation.first()?;
-        Some((
-            episode,
-            Window {
-                episode: 0,
-                start: 0,
-                actions: episode.len().min(8),
-            },
-        ))
     }
 }
 

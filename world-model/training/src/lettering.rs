@@ -1,4 +1,4 @@
-//! A few letters and digits drawn into pictures, so that no font is needed.
+//! Lines, and a few letters and digits drawn into pictures, so that no font is needed.
 
 use image::{Rgb, RgbImage};
 
@@ -29,6 +29,21 @@ pub(crate) fn fill(picture: &mut RgbImage, [left, top, width, height]: [u32; 4],
         for x in left..(left + width).min(picture.width()) {
             picture.put_pixel(x, y, colour);
         }
+    }
+}
+
+/// Draws a line, two pixels wide.
+pub(crate) fn draw_line(picture: &mut RgbImage, from: (u32, u32), to: (u32, u32), colour: Rgb<u8>) {
+    let count = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
+    let between = |a: u32, b: u32, step: u32| {
+        (f64::from(a) + (f64::from(b) - f64::from(a)) * f64::from(step) / f64::from(count)).round() as u32
+    };
+    for step in 0..=count {
+        fill(
+            picture,
+            [between(from.0, to.0, step), between(from.1, to.1, step), 2, 2],
+            colour,
+        );
     }
 }
 

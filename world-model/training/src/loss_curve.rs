@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use serde_json::{Map, Value};
 
 use crate::error::TrainingError;
-use crate::lettering::{LETTER_HEIGHT, LETTER_WIDTH, draw_text, fill};
+use crate::lettering::{LETTER_HEIGHT, LETTER_WIDTH, draw_line, draw_text, fill};
 
 const WIDTH: u32 = 800;
 const HEIGHT: u32 = 480;
@@ -70,23 +70,9 @@ fn draw(points: &[(f64, f64)]) -> RgbImage {
 
     for pair in points.windows(2) {
         let (from, to) = ((column(pair[0].0), row(pair[0].1)), (column(pair[1].0), row(pair[1].1)));
-        draw_line(&mut picture, from, to);
+        draw_line(&mut picture, from, to, CURVE);
     }
     picture
-}
-
-fn draw_line(picture: &mut RgbImage, from: (u32, u32), to: (u32, u32)) {
-    let count = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
-    let between = |a: u32, b: u32, step: u32| {
-        (f64::from(a) + (f64::from(b) - f64::from(a)) * f64::from(step) / f64::from(count)).round() as u32
-    };
-    for step in 0..=count {
-        fill(
-            picture,
-            [between(from.0, to.0, step), between(from.1, to.1, step), 2, 2],
-            CURVE,
-        );
-    }
 }
 
 #[cfg(test)]

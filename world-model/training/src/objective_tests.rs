@@ -309,7 +309,10 @@ fn later_chunks_start_from_predicted_frames_that_are_computed_once() {
     let mut proceed = |_| ControlFlow::Continue(());
     let error = WorldObjective::new(config.clone(), &mut Preparation::new(&mut proceed), &Device::flex());
     let error = error.expect_err("nothing predicts them").to_string();
-    assert!(error.contains("predicted_contexts") && error.contains("initial"), "{error}");
+    assert!(
+        error.contains("predicted_contexts") && error.contains("initial"),
+        "{error}"
+    );
     config.initial = Some(folder.path().join("first/world.safetensors"));
     let predicted = loss(&config, &["predict contexts"]);
     assert_eq!(loss(&config, &[]), predicted, "the contexts were there");

@@ -70,7 +70,9 @@ impl PredictedContexts {
     /// Draws a window's position in the store and the latents that it starts from; nothing if there are none.
     pub(crate) fn draw(&self, random: &mut StepRandom) -> Option<(usize, &[f16])> {
         let index = random.index(self.windows.len());
-        self.windows.get(index).map(|&window| (window, self.latents.clip(index)))
+        self.windows
+            .get(index)
+            .map(|&window| (window, self.latents.clip(index)))
     }
 }
 
@@ -92,7 +94,9 @@ fn chosen_chains(windows: &[Window], count: usize) -> Vec<Vec<usize>> {
     chains.retain(|chain| chain.len() > 1);
     let all: usize = chains.iter().map(|chain| chain.len() - 1).sum();
     let kept = (chains.len() * count).div_ceil(all.max(1)).min(chains.len());
-    let mut chosen: Vec<Vec<usize>> = (0..kept).map(|place| chains[place * chains.len() / kept].clone()).collect();
+    let mut chosen: Vec<Vec<usize>> = (0..kept)
+        .map(|place| chains[place * chains.len() / kept].clone())
+        .collect();
     chosen.sort_by_key(|chain| std::cmp::Reverse(chain.len()));
     chosen
 }

@@ -118,7 +118,10 @@ fn batches_of_a_step_are_averaged() {
     let network = Regression.network(&Device::flex().autodiff());
     let network = Parameters::collect(&trainer.averaged()).install(network, Which::Latest);
     trainer.run(|_| ControlFlow::Continue(())).expect("training works");
-    let metrics = RunFolder::open(folder.path()).expect("a run").read_metrics().expect("metrics");
+    let metrics = RunFolder::open(folder.path())
+        .expect("a run")
+        .read_metrics()
+        .expect("metrics");
     let logged = |name: &str| metrics[0][name].as_f64().expect("a number");
 
     let both = (Regression.loss(&network, 0) + Regression.loss(&network, 1)) / 2.0;

@@ -70,7 +70,7 @@ impl Default for VaeTrainingConfig {
             trainer: TrainerConfig::default(),
             datasets: Vec::new(),
             camera: "third_person".into(),
-            vae: WanVaeConfig::new(16, vec![1, 2, 4], 8, vec![true, true], vec![0.0; 8], vec![1.0; 8])
+            vae: WanVaeConfig::new(16, vec![1, 2, 4], 16, vec![true, true], vec![0.0; 16], vec![1.0; 16])
                 .with_num_res_blocks(1),
             initial: None,
             freeze_encoder: false,

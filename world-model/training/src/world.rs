@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use worldloop_world_model::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype};
 use worldloop_world_model::diffusion::{NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity};
 use worldloop_world_model::dit::{
-    ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
+    ActionConfig, ActionGrouping, AxisPositionsConfig, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
 };
-use worldloop_world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
-use worldloop_world_model::vae::WanVae;
+use worldloop_world_model::pipeline::{ActionInput, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
+use worldloop_world_model::vae::{WanVae, WanVaeConfig};
 use worldloop_world_model::{ActionDimension, WorldModelSpec};
 use worldloop_world_model_data::{action_statistics, hold_still};
 
@@ -57,6 +57,8 @@ pub struct WorldTrainingConfig {
     pub name: String,
     /// Sizes of the network.
     pub dit: DitConfig,
+    /// What the transformer sees of the actions.
+    pub action_input: ActionInput,
     /// How latents are sampled in evaluation and use.
     pub sampler: SamplerConfig,
     /// Tokens of the all-zero text.
@@ -91,6 +93,7 @@ impl Default for WorldTrainingConfig {
             initial: None,
             name: "embedded".into(),
             dit: embedded_dit(),
+            action_input: ActionInput::PoseFromStart { radians: 0.2 },
             sampler: SamplerConfig {
                 // One step scored higher than two on the embedded world (21.7 against 21.3 dB), at half the time.
                 num_steps: 1,
@@ -113,6 +116,68 @@ impl Default for WorldTrainingConfig {
     }
 }
 
+impl WorldTrainingConfig {
+    /// Checks values that come from outside.
+    ///
+    /// # Errors
+    /// [`TrainingError::Config`] names the first value that makes no sense.
+    pub fn validate(&self) -> Result<(), TrainingError> {
+        self.trainer.validate()?;
+        let (size, contexts) = (self.batch_size, self.predicted_contexts);
+        require("batch_size", size > 0, || "at least 1".into(), size)?;
+        let predicts = contexts == 0 || self.initial.is_some();
+        let expected = || "0 without `initial`, the model that predicts them".into();
+        require("predicted_contexts", predicts, expected, contexts)
+    }
+
+    /// Describes the world model that the training makes.
+    fn predict(&self, vae: WanVaeConfig, recordings: &Recordings) -> Result<PredictConfig, TrainingError> {
+        let mut predict = PredictConfig {
+            spec: describe(self, recordings, recordings.size()),
+            vae,
+            dit: self.dit.clone(),
+            action_input: self.action_input,
+            sampler: self.sampler.clone(),
+            feedback: Feedback::Float,
+            noise_seed: NoiseSeed::EpisodeAndChunk,
+            text_tokens: self.text_tokens,
+        };
+        if let Err(error) = predict.validate() {
+            return Err(TrainingError::Config {
+                key: "dit",
+                expected: "sizes that fit VAE and recordings".into(),
+                found: error.to_string(),
+            });
+        }
+        if self.action_input != ActionInput::Each {
+            // Poses grow over a chunk; the network gets them with a deviation of 1.
+            let windows = recordings.windows(&recordings.training, self.chunk, self.chunk)?;
+            let encoded = windows.iter().map(|window| {
+                let actions = &recordings.training[window.episode].actions;
+                predict.scaled_actions(&actions[window.start..window.start + window.actions])
+            });
+            let deviations = deviations(encoded.flatten(), predict.spec.action_dim());
+            for (dimension, deviation) in predict.spec.action.iter_mut().zip(deviations) {
+                dimension.scale = 1.0 / deviation.max(1e-3);
+            }
+        }
+        Ok(predict)
+    }
+}
+
+/// Returns the standard deviation of each of so many interleaved values.
+fn deviations(values: impl Iterator<Item = f32>, dimensions: usize) -> Vec<f32> {
+    let mut sums = vec![(0.0_f64, 0.0_f64, 0.0_f64); dimensions];
+    for (index, value) in values.enumerate() {
+        let (count, sum, squares) = &mut sums[index % dimensions];
+        *count += 1.0;
+        *sum += f64::from(value);
+        *squares += f64::from(value).powi(2);
+    }
+    let deviation = |&(count, sum, squares): &(f64, f64, f64)| (squares / count - (sum / count).powi(2)).max(0.0).sqrt();
+    sums.iter().map(|sums| deviation(sums) as f32).collect()
+}
+
 /// Returns the sizes of the embedded world's transformer.
 fn embedded_dit() -> DitConfig {
     let action = ActionConfig::new(
@@ -122,14 +187,16 @@ fn embedded_dit() -> DitConfig {
         },
     )
     .with_hidden_dim_in_action_embedder(Some(256));
-    DitConfig::new(192, 6, 4)
-        .with_in_channels(8)
-        .with_out_channels(8)
+    DitConfig::new(192, 6, 6)
+        .with_in_channels(16)
+        .with_out_channels(16)
         .with_adaln_lora_dim(48)
         .with_crossattn_emb_channels(32)
         .with_crossattn_proj_in_channels(16)
-        .with_rope_h_extrapolation_ratio(1.0)
-        .with_rope_w_extrapolation_ratio(1.0)
+        // On a grid of 8 by 8 tokens most of the usual frequencies hardly turn.
+        .with_rope_h_extrapolation_ratio(0.01)
+        .with_rope_w_extrapolation_ratio(0.01)
+        .with_positions(Some(AxisPositionsConfig::new(3, 8, 8)))
         .with_conditioning(ConditioningConfig::new().with_action(Some(action)))
 }
 
@@ -158,57 +225,25 @@ impl WorldObjective {
         preparation: &mut Preparation<'_>,
         device: &Device,
     ) -> Result<Self, TrainingError> {
-        config.trainer.validate()?;
-        require(
-            "batch_size",
-            config.batch_size > 0,
-            || "at least 1".into(),
-            config.batch_size,
-        )?;
+        config.validate()?;
         let recordings = Recordings::load(&config.datasets, &config.camera)?;
         let (vae_config, vae) = load_vae(&config.vae, device)?;
         let mut initial = None;
         if let Some(path) = config.initial.clone() {
             let model = load_world(&path, device)?;
             config.dit = model.config().dit.clone();
+            config.action_input = model.config().action_input;
             initial = Some((model, path));
         }
-        require(
-            "predicted_contexts",
-            config.predicted_contexts == 0 || initial.is_some(),
-            || "0 without `initial`, the model that predicts them".into(),
-            config.predicted_contexts,
-        )?;
-        let [height, width] = recordings.size();
-        let predict = PredictConfig {
-            spec: describe(&config, &recordings, [height, width]),
-            vae: vae_config,
-            dit: config.dit.clone(),
-            sampler: config.sampler.clone(),
-            feedback: Feedback::Float,
-            noise_seed: NoiseSeed::EpisodeAndChunk,
-            text_tokens: config.text_tokens,
-        };
-        if let Err(error) = predict.validate() {
-            require("dit", false, || "sizes that fit VAE and recordings".into(), error)?;
-        }
+        let predict = config.predict(vae_config, &recordings)?;
         let windows = recordings.windows(&recordings.training, config.chunk, config.window_stride)?;
-        let store = LatentStore::encode(
-            &recordings,
-            &vae,
-            &config.vae,
-            windows,
-            preparation,
-        )?;
+        let store = LatentStore::encode(&recordings, &vae, &config.vae, windows, preparation)?;
         let validation = WorldValidation::new(&recordings, config.chunk)?;
         let contexts = match &initial {
-            Some((model, path)) => PredictedContexts::predict(
-                &recordings,
-                &store,
-                (model, path),
-                config.predicted_contexts,
-                preparation,
-            )?,
+            Some((model, path)) => {
+                let count = config.predicted_contexts;
+                PredictedContexts::predict(&recordings, &store, (model, path), count, preparation)?
+            }
             None => PredictedContexts::default(),
         };
         let channel_weights = if config.weigh_channels {
@@ -243,7 +278,11 @@ impl WorldObjective {
         let (mut clean, mut given, mut actions, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..size {
             let predicted = random.chance(self.config.predicted_share);
-            let drawn = if predicted { self.contexts.draw(&mut random) } else { None };
+            let drawn = if predicted {
+                self.contexts.draw(&mut random)
+            } else {
+                None
+            };
             let position = drawn.map_or_else(|| random.index(self.store.windows.len()), |(position, _)| position);
             let window = self.store.windows[position];
             let latents = self.store.latents.clip(position);
@@ -333,7 +372,8 @@ impl Objective for WorldObjective {
         let generated = |latents: Tensor<5>| latents.narrow(2, 1, frames - 1);
         let target = generated(velocity(batch.clean.clone(), batch.noise));
         let channel_weights = Tensor::<1>::from_floats(self.channel_weights.as_slice(), &device);
-        let weights = motion_weights(batch.clean, self.config.motion_weight) * channel_weights.reshape([1, -1, 1, 1, 1]);
+        let weights =
+            motion_weights(batch.clean, self.config.motion_weight) * channel_weights.reshape([1, -1, 1, 1, 1]);
         let difference = generated(predicted) - target;
         (difference.clone() * difference * weights).mean()
     }
@@ -378,7 +418,10 @@ fn channel_sensitivities(vae: &WanVae, store: &LatentStore, device: &Device) -> 
     let count = SENSITIVITY_WINDOWS.min(store.windows.len());
     let chosen = (0..count).flat_map(|place| store.latents.clip(place * store.windows.len() / count));
     let values: Vec<f32> = chosen.map(|value| value.to_f32()).collect();
-    let latents = Tensor::<5>::from_data(TensorData::new(values, [count, channels, frames, height, width]), device);
+    let latents = Tensor::<5>::from_data(
+        TensorData::new(values, [count, channels, frames, height, width]),
+        device,
+    );
     let decoded = vae.decode_latents(latents.clone());
     let plane = frames * height * width;
     let changes: Vec<f32> = (0..channels)
@@ -397,7 +440,10 @@ fn channel_sensitivities(vae: &WanVae, store: &LatentStore, device: &Device) -> 
         })
         .collect();
     let mean = changes.iter().sum::<f32>() / channels as f32;
-    changes.iter().map(|change| change / mean.max(f32::MIN_POSITIVE)).collect()
+    changes
+        .iter()
+        .map(|change| change / mean.max(f32::MIN_POSITIVE))
+        .collect()
 }
 
 /// Weighs latents of generated frames that differ from the given one, `[batch, 1, frames - 1, height, width]`, mean 1.

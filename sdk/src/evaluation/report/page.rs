@@ -92,20 +92,7 @@ impl Report {
         if let Some(fidelity) = &summary.fidelity {
             body += &fidelity_section(fidelity, &summary.fidelity_tasks);
         }
-        if !shows.is_empty() {
-            add(
-                &mut body,
-                format_args!(
-                    "<h2>Episodes</h2><p>{}</p><div class=\"shows\">{shows}</div>",
-                    if self.showcases.iter().any(|show| show.predicted.is_some()) {
-                        "Left and above: what the world model predicted. Right and below: the physics world, from the same \
-                     initial state with the same actions."
-                    } else {
-                        "As the physics world showed them."
-                    }
-                ),
-            );
-        }
+        body += &self.episodes_section(shows);
         add(
             &mut body,
             format_args!(
@@ -119,6 +106,19 @@ impl Report {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
              <style>{STYLE}</style></head><body>{body}</body></html>\n"
         )
+    }
+
+    fn episodes_section(&self, shows: &str) -> String {
+        if shows.is_empty() {
+            return String::new();
+        }
+        let explanation = if self.showcases.iter().any(|show| show.predicted.is_some()) {
+            "Left and above: what the world model predicted. Right and below: the physics world, from the same initial \
+             state with the same actions."
+        } else {
+            "As the physics world showed them."
+        };
+        format!("<h2>Episodes</h2><p>{explanation}</p><div class=\"shows\">{shows}</div>")
     }
 
     fn key_figures(&self) -> String {
