@@ -22,20 +22,6 @@ pub enum NetworkTime {
     Exact,
 }
 
-/// What sampling starts from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SampleStart {
-    /// Noise, as in every released model.
-    #[default]
-    Noise,
-    /// The last given frame with noise on it: the flow leads from the present to the next frames.
-    ///
-    /// What stands still is there from the start, so a small network has only the change to learn. Latents must mean the
-    /// same in every frame: a VAE that compresses time treats the first frame apart.
-    LastGivenFrame,
-}
-
 /// How latents are sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,10 +40,6 @@ pub struct SamplerConfig {
     pub network_time: NetworkTime,
     /// Time given to the network for given frames, in thousandths; none gives them the time of the others.
     pub conditional_frame_timestep: Option<f64>,
-    /// What sampling starts from.
-    pub start: SampleStart,
-    /// Deviation of the noise in what sampling starts from; latents have about 1, and so has the noise of released models.
-    pub noise_scale: f64,
 }
 
 impl Default for SamplerConfig {
@@ -71,31 +53,6 @@ impl Default for SamplerConfig {
             guidance_formula: GuidanceFormula::default(),
             network_time: NetworkTime::default(),
             conditional_frame_timestep: None,
-            start: SampleStart::default(),
-            noise_scale: 1.0,
-        }
-    }
-}
-
-impl SamplerConfig {
-    /// Returns where the flow starts.
-    ///
-    /// # Shapes
-    /// - noise, output: `[batch, channels, frames, height, width]`, the noise of deviation 1
-    /// - last_given: `[batch, channels, 1, height, width]`, clean latents of the last given frame
-    pub fn flow_start(&self, noise: Tensor<5>, last_given: Tensor<5>) -> Tensor<5> {
-        // Released models scale by 1, which is left out to stay exact.
-        let noise = if self.noise_scale == 1.0 {
-            noise
-        } else {
-            noise.mul_scalar(self.noise_scale)
-        };
-        match self.start {
-            SampleStart::Noise => noise,
-            SampleStart::LastGivenFrame => {
-                let shape = noise.dims();
-                noise + last_given.expand(shape)
-            }
         }
     }
 }
@@ -139,7 +96,7 @@ pub struct SamplerProgress<'a> {
 /// Given frames are not put back at the end: they keep `1 - first sigma` of their noise, as upstream.
 ///
 /// # Shapes
-/// - noise, output: `[batch, channels, frames, height, width]`, the noise of deviation 1
+/// - noise, output: `[batch, channels, frames, height, width]`
 ///
 /// # Panics
 /// If the number of counts is not the batch.
@@ -153,9 +110,8 @@ pub fn sample(
 ) -> Tensor<5> {
     let mut scheduler = config.scheduler.start(config.sigmas.schedule(config.num_steps));
     let schedule = scheduler.schedule().clone();
-    let mask = condition.mask(&noise);
-    let noise = config.flow_start(noise, condition.last_given());
     let guided = guided && !config.guidance_formula.is_neutral(config.guidance_scale);
+    let mask = condition.mask(&noise);
     let given = condition.latents.clone().mul(mask.clone());
     let given_velocity = noise.clone().sub(condition.latents.clone()).mul(mask.clone());
     let free = mask.mul_scalar(-1.0).add_scalar(1.0);
@@ -191,15 +147,6 @@ impl ConditionFrames {
         assert_eq!(self.counts.len(), batch, "one count of given frames per clip is needed");
         let values: Vec<f32> = self.per_frame(frames, |given| if given { 1.0 } else { 0.0 });
         Tensor::from_data(TensorData::new(values, [batch, 1, frames, 1, 1]), &like.device())
-    }
-
-    /// Returns the last given frame of every clip, `[batch, channels, 1, height, width]`.
-    fn last_given(&self) -> Tensor<5> {
-        let last = self.counts.iter().enumerate().map(|(clip, count)| {
-            let clip = self.latents.clone().narrow(0, clip, 1);
-            clip.narrow(2, count.saturating_sub(1), 1)
-        });
-        Tensor::cat(last.collect(), 0)
     }
 
     fn per_frame(&self, frames: usize, value: impl Fn(bool) -> f32) -> Vec<f32> {

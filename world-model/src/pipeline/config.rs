@@ -194,10 +194,6 @@ impl PredictConfig {
         self.require("sampler.sigmas", &found, fits, || {
             "a table that starts below 1, or the scheduler euler".into()
         })?;
-        let scale = self.sampler.noise_scale;
-        self.require("sampler.noise_scale", &scale, scale.is_finite() && scale > 0.0, || {
-            "a positive number".into()
-        })?;
         let guidance = self.sampler.guidance_scale;
         self.require("sampler.guidance_scale", &guidance, guidance.is_finite(), || {
             "a finite number".into()

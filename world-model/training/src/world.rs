@@ -314,11 +314,10 @@ impl WorldObjective {
         let tensor =
             |values: Vec<f32>, shape: [usize; 5]| Tensor::<5>::from_data(TensorData::new(values, shape), device);
         let action_shape = [size, self.config.chunk, self.predict.spec.action_dim()];
-        let given = tensor(given, [size, channels, 1, height, width]);
         Batch {
             clean: tensor(clean, shape),
-            start: self.config.sampler.flow_start(tensor(noise, shape), given.clone()),
-            given,
+            given: tensor(given, [size, channels, 1, height, width]),
+            noise: tensor(noise, shape),
             times: tensor(times, [size, 1, 1, 1, 1]),
             actions: Tensor::from_data(TensorData::new(actions, action_shape), device),
         }
@@ -330,7 +329,7 @@ impl WorldObjective {
 struct Batch {
     clean: Tensor<5>,
     given: Tensor<5>,
-    start: Tensor<5>,
+    noise: Tensor<5>,
     times: Tensor<5>,
     actions: Tensor<3>,
 }
@@ -359,7 +358,7 @@ impl Objective for WorldObjective {
         let batch = self.batch(step, &device);
         let [size, _, frames, height, width] = batch.clean.dims();
         let condition = FrameCondition::first_frames(1, [size, frames, height, width], &device);
-        let noisy = add_noise(batch.clean.clone(), batch.start.clone(), batch.times.clone());
+        let noisy = add_noise(batch.clean.clone(), batch.noise.clone(), batch.times.clone());
         let latents = Tensor::cat(vec![batch.given, noisy.narrow(2, 1, frames - 1)], 2);
         let text = Tensor::zeros([1, self.config.text_tokens, self.config.dit.text_channels()], &device);
         let predicted = network.forward(&DitInput {
@@ -372,7 +371,7 @@ impl Objective for WorldObjective {
             rope: None,
         });
         let generated = |latents: Tensor<5>| latents.narrow(2, 1, frames - 1);
-        let target = generated(velocity(batch.clean.clone(), batch.start));
+        let target = generated(velocity(batch.clean.clone(), batch.noise));
         let channel_weights = Tensor::<1>::from_floats(self.channel_weights.as_slice(), &device);
         let weights =
             motion_weights(batch.clean, self.config.motion_weight) * channel_weights.reshape([1, -1, 1, 1, 1]);
