@@ -44,8 +44,7 @@ fn poses(actions: &[Vec<f32>], radians: f32) -> Vec<[f32; MOTION_VALUES]> {
     let mut position = [0.0_f32; 3];
     let mut rotation = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     let next = |action: &Vec<f32>| {
-        let moved: [f32; 3] =
-            std::array::from_fn(|row| (0..3).map(|column| rotation[row][column] * action[column]).sum());
+        let moved: [f32; 3] = std::array::from_fn(|row| (0..3).map(|column| rotation[row][column] * action[column]).sum());
         position = std::array::from_fn(|axis| position[axis] + moved[axis]);
         let turn = turn(std::array::from_fn(|axis| action[3 + axis] * radians));
         rotation = product(&rotation, &turn);

@@ -75,16 +75,13 @@ impl CausalConv3d {
     /// - frames: `[batch, frames, height, width, in_channels]`
     /// - output: `[batch, frames, height, width, out_channels]`
     pub fn forward_normed(&self, frames: Tensor<5>, norm: &RmsNorm<4>, cache: &mut FeatureCache) -> Tensor<5> {
-        let convolve = |frames: Tensor<5>, zero_frames: usize| {
-            let (weight, bias) = (self.weight.val(), self.bias.val());
-            norm_silu_convolve(frames, norm.factors(), weight, bias, self.geometry(zero_frames))
-        };
-        if self.weight.dims()[2] == 1 {
-            return convolve(frames, 0);
-        }
         cache.visit(|slot| {
             let (joined, zero_frames, kept) = self.join(slot.frames.as_ref(), frames);
-            (convolve(joined, zero_frames), Some(kept))
+            let (weight, bias) = (self.weight.val(), self.bias.val());
+            (
+                norm_silu_convolve(joined, norm.factors(), weight, bias, self.geometry(zero_frames)),
+                Some(kept),
+            )
         })
     }
 

@@ -31,9 +31,6 @@ pub struct WanVaeConfig {
     /// Residual blocks per encoder level; a decoder level has one more.
     #[config(default = 2)]
     pub num_res_blocks: usize,
-    /// Frames that a 3×3 convolution sees, the present one and those before; 1 treats every frame by itself.
-    #[config(default = 3)]
-    pub kernel_frames: usize,
     /// Whether the step after level `i` also halves the frame rate; one entry per step.
     pub temporal_downsample: Vec<bool>,
     /// Channels of the video.
@@ -119,11 +116,6 @@ impl WanVaeConfig {
         1 << self.temporal_downsample.iter().filter(|&&halves| halves).count()
     }
 
-    /// Returns whether every frame has latents of its own, which no other frame changes.
-    pub fn treats_frames_alone(&self) -> bool {
-        self.kernel_frames == 1 && self.temporal_compression() == 1
-    }
-
     /// Returns the latent frames of a clip of `frames` frames.
     pub fn latent_frames(&self, frames: usize) -> usize {
         1 + frames.saturating_sub(1) / self.temporal_compression()
@@ -132,11 +124,6 @@ impl WanVaeConfig {
     /// Returns the frames of a clip of `latent_frames` latent frames.
     pub fn video_frames(&self, latent_frames: usize) -> usize {
         1 + latent_frames.saturating_sub(1) * self.temporal_compression()
-    }
-
-    /// Returns the kernel of the convolutions that see neighbours: frames, height, width.
-    pub(crate) fn kernel(&self) -> [usize; 3] {
-        [self.kernel_frames, 3, 3]
     }
 
     /// Returns the channels of level `level`, counted from the finest.
@@ -151,7 +138,6 @@ impl WanVaeConfig {
     pub fn validate(&self) -> Result<(), VaeConfigError> {
         let sizes = [
             ("base_dim", self.base_dim),
-            ("kernel_frames", self.kernel_frames),
             ("z_dim", self.z_dim),
             ("in_channels", self.in_channels),
             ("dim_mult", self.dim_mult.len()),

@@ -49,9 +49,7 @@ impl VaeDecoder {
             for _ in 0..=config.num_res_blocks {
                 let out = config.level_channels(level);
                 upsamples.push(DecoderLayer::Residual(
-                    ResidualBlockConfig::new([channels, out])
-                        .with_kernel_size(config.kernel())
-                        .init(device),
+                    ResidualBlockConfig::new([channels, out]).init(device),
                 ));
                 channels = out;
             }
@@ -62,10 +60,10 @@ impl VaeDecoder {
             }
         }
         Self {
-            conv1: CausalConv3dConfig::new([config.z_dim, coarsest], config.kernel()).init(device),
-            middle: Middle::new(coarsest, config.kernel(), device),
+            conv1: CausalConv3dConfig::new([config.z_dim, coarsest], [3, 3, 3]).init(device),
+            middle: Middle::new(coarsest, device),
             upsamples,
-            head: Head::new([channels, config.in_channels], config.kernel(), device),
+            head: Head::new([channels, config.in_channels], device),
         }
     }
 

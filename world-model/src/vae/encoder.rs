@@ -69,9 +69,7 @@ impl VaeEncoder {
             for _ in 0..config.num_res_blocks {
                 let out = config.level_channels(level);
                 downsamples.push(EncoderLayer::Residual(
-                    ResidualBlockConfig::new([channels, out])
-                        .with_kernel_size(config.kernel())
-                        .init(device),
+                    ResidualBlockConfig::new([channels, out]).init(device),
                 ));
                 channels = out;
             }
@@ -80,10 +78,10 @@ impl VaeEncoder {
             }
         }
         Self {
-            conv1: CausalConv3dConfig::new([config.in_channels, config.base_dim], config.kernel()).init(device),
+            conv1: CausalConv3dConfig::new([config.in_channels, config.base_dim], [3, 3, 3]).init(device),
             downsamples,
-            middle: Middle::new(channels, config.kernel(), device),
-            head: Head::new([channels, 2 * config.z_dim], config.kernel(), device),
+            middle: Middle::new(channels, device),
+            head: Head::new([channels, 2 * config.z_dim], device),
         }
     }
 
@@ -106,8 +104,8 @@ impl VaeEncoder {
 
 impl Middle {
     /// Creates the coarsest level.
-    pub(super) fn new(channels: usize, kernel_size: [usize; 3], device: &Device) -> Self {
-        let residual = ResidualBlockConfig::new([channels, channels]).with_kernel_size(kernel_size);
+    pub(super) fn new(channels: usize, device: &Device) -> Self {
+        let residual = ResidualBlockConfig::new([channels, channels]);
         Self {
             residual_in: residual.init(device),
             attention: SpatialAttentionConfig::new(channels).init(device),
@@ -127,10 +125,10 @@ impl Middle {
 
 impl Head {
     /// Creates the last layers.
-    pub(super) fn new(channels: [usize; 2], kernel_size: [usize; 3], device: &Device) -> Self {
+    pub(super) fn new(channels: [usize; 2], device: &Device) -> Self {
         Self {
             norm: RmsNorm::new(channels[0], device),
-            conv: CausalConv3dConfig::new(channels, kernel_size).init(device),
+            conv: CausalConv3dConfig::new(channels, [3, 3, 3]).init(device),
         }
     }
 

@@ -16,9 +16,6 @@ use super::norm::RmsNorm;
 pub struct ResidualBlockConfig {
     /// Channels in and out.
     pub channels: [usize; 2],
-    /// Kernel over frames, height and width.
-    #[config(default = "[3, 3, 3]")]
-    pub kernel_size: [usize; 3],
 }
 
 /// Norm, SiLU and convolution, twice, added to the input.
@@ -43,9 +40,9 @@ impl ResidualBlockConfig {
         let shortcut = || CausalConv3dConfig::new([channels_in, channels_out], [1, 1, 1]).init(device);
         ResidualBlock {
             norm1: RmsNorm::new(channels_in, device),
-            conv1: CausalConv3dConfig::new([channels_in, channels_out], self.kernel_size).init(device),
+            conv1: CausalConv3dConfig::new([channels_in, channels_out], [3, 3, 3]).init(device),
             norm2: RmsNorm::new(channels_out, device),
-            conv2: CausalConv3dConfig::new([channels_out, channels_out], self.kernel_size).init(device),
+            conv2: CausalConv3dConfig::new([channels_out, channels_out], [3, 3, 3]).init(device),
             shortcut: (channels_in != channels_out).then(shortcut),
         }
     }

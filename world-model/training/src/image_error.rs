@@ -8,7 +8,7 @@ const PEAK: f64 = 2.0;
 /// Smallest change against the first frame that counts as motion, of a range of 2.
 const MOTION: f32 = 16.0 / 127.5;
 
-/// Returns the PSNR over all frames but the first, in dB; over the first where it is the only one.
+/// Returns the PSNR over all frames but the first, in dB.
 pub(crate) fn psnr(pairs: &[(ClipView<'_>, ClipView<'_>)]) -> f64 {
     decibels(mean_squared_error(pairs, |_, _| true))
 }
@@ -25,7 +25,7 @@ pub(crate) fn mean_squared_error(pairs: &[(ClipView<'_>, ClipView<'_>)], counts:
         let plane = truth.height * truth.width;
         for channel in 0..3 {
             let first = &truth.values[channel * truth.frames * plane..][..plane];
-            for frame in usize::from(truth.frames > 1)..truth.frames {
+            for frame in 1..truth.frames {
                 let start = (channel * truth.frames + frame) * plane;
                 let both = truth.values[start..][..plane]
                     .iter()

@@ -219,42 +219,6 @@ fn a_frozen_encoder_keeps_its_latents_while_the_decoder_learns() {
 }
 
 #[test]
-fn a_vae_of_single_frames_treats_each_frame_of_a_clip_by_itself() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data");
-    record(&data);
-    let mut config = vae_config(&data, 8);
-    config.chunk = 0;
-    (config.vae.temporal_downsample, config.vae.kernel_frames) = (vec![false; 2], 1);
-    let run = folder.path().join("vae");
-    train(
-        || VaeObjective::new(config.clone(), &Device::flex()).expect("recordings"),
-        8,
-        &run,
-        None,
-    );
-    let (_, vae) = load_vae(&run.join("vae.safetensors"), &Device::flex()).expect("readable");
-    let clip = Tensor::<5>::random([1, 3, 5, 16, 16], burn::tensor::Distribution::Default, &Device::flex());
-    let together = vae.encode_latents(clip.clone());
-    assert_eq!(together.dims()[2], 5);
-    let close = |a: Tensor<5>, b: Tensor<5>| {
-        let distance: f32 = (a - b).abs().max().into_scalar();
-        assert!(distance < 1e-4, "{distance}");
-    };
-    for frame in 0..5 {
-        let alone = vae.encode_latents(clip.clone().narrow(2, frame, 1));
-        close(alone.clone(), together.clone().narrow(2, frame, 1));
-        close(
-            vae.decode_latents(alone),
-            vae.decode_latents(together.clone()).narrow(2, frame, 1),
-        );
-    }
-    config.vae.temporal_downsample = vec![true, false];
-    let error = VaeObjective::new(config, &Device::flex()).expect_err("time is compressed");
-    assert!(error.to_string().contains("`chunk`"), "{error}");
-}
-
-#[test]
 fn resumed_vae_equals_uninterrupted_vae() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");

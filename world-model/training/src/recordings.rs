@@ -215,17 +215,6 @@ impl Recordings {
             .sum()
     }
 
-    /// Sums how much neighbours of a row differ in a crop of a frame.
-    pub fn contrast(&self, episode: &Episode, frame: usize, crop: Crop) -> u64 {
-        let frame = &self.frames(episode)[frame];
-        let rows = (crop.top..crop.top + crop.height).map(|y| {
-            let start = 3 * (y * frame.width() as usize + crop.left);
-            &frame.as_raw()[start..start + 3 * crop.width]
-        });
-        let differences = rows.flat_map(|row| row.iter().zip(row.iter().skip(3)));
-        differences.map(|(left, right)| u64::from(left.abs_diff(*right))).sum()
-    }
-
     /// Returns the crop that is the whole frame.
     pub fn whole(&self) -> Crop {
         let [height, width] = self.size();

@@ -44,7 +44,7 @@ pub struct VaeTrainingConfig {
     pub initial: Option<PathBuf>,
     /// Whether only the decoder learns, so that latents stay as they are; needs `initial`.
     pub freeze_encoder: bool,
-    /// Actions per clip: a clip has one frame more. 0 is for a VAE that treats every frame by itself.
+    /// Actions per clip: a clip has one frame more.
     pub chunk: usize,
     /// Clips per step.
     pub batch_size: usize,
@@ -70,13 +70,12 @@ impl Default for VaeTrainingConfig {
             trainer: TrainerConfig::default(),
             datasets: Vec::new(),
             camera: "third_person".into(),
-            vae: WanVaeConfig::new(16, vec![1, 2, 4, 4], 16, vec![false; 3], vec![0.0; 16], vec![1.0; 16])
-                .with_num_res_blocks(1)
-                .with_kernel_frames(1),
+            vae: WanVaeConfig::new(16, vec![1, 2, 4], 16, vec![true, true], vec![0.0; 16], vec![1.0; 16])
+                .with_num_res_blocks(1),
             initial: None,
             freeze_encoder: false,
-            chunk: 0,
-            batch_size: 16,
+            chunk: 8,
+            batch_size: 4,
             crop_px: 32,
             crop_candidates: 4,
             whole_frame_share: 0.1,
@@ -101,8 +100,8 @@ impl VaeTrainingConfig {
         let (space, time) = (self.vae.spatial_compression(), self.vae.temporal_compression());
         require(
             "chunk",
-            self.chunk.is_multiple_of(time) && (self.chunk > 0 || self.vae.treats_frames_alone()),
-            || format!("a multiple of {time}; 0 only for a VAE with kernel_frames 1 and no temporal_downsample"),
+            self.chunk > 0 && self.chunk.is_multiple_of(time),
+            || format!("a multiple of {time}"),
             self.chunk,
         )?;
         require(
@@ -171,10 +170,7 @@ impl VaeObjective {
                 }
                 let candidates = (0..self.config.crop_candidates.max(1))
                     .map(|_| self.recordings.random_crop(self.config.crop_px, grid, &mut random));
-                let liveliest = candidates.max_by_key(|crop| match self.config.chunk {
-                    0 => self.recordings.contrast(episode, window.start, *crop),
-                    _ => self.recordings.motion(episode, window, *crop),
-                });
+                let liveliest = candidates.max_by_key(|crop| self.recordings.motion(episode, window, *crop));
                 (episode, window, liveliest.unwrap_or_else(|| self.recordings.whole()))
             })
             .collect();
@@ -302,12 +298,9 @@ impl Objective for VaeObjective {
             .map(|(a, b)| (view(a), view(b)))
             .collect();
         draw_comparison(&pairs[..PICTURED_CLIPS.min(count)], picture)?;
-        let evaluation = Evaluation::default().with("psnr_db", psnr(&pairs));
-        Ok(if frames > 1 {
-            evaluation.with("psnr_moving_db", moving_psnr(&pairs))
-        } else {
-            evaluation
-        })
+        Ok(Evaluation::default()
+            .with("psnr_db", psnr(&pairs))
+            .with("psnr_moving_db", moving_psnr(&pairs)))
     }
 
     fn export(&self, network: &WanVae, path: &Path) -> Result<(), TrainingError> {

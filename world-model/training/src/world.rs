@@ -174,8 +174,7 @@ fn deviations(values: impl Iterator<Item = f32>, dimensions: usize) -> Vec<f32> 
         *sum += f64::from(value);
         *squares += f64::from(value).powi(2);
     }
-    let deviation =
-        |&(count, sum, squares): &(f64, f64, f64)| (squares / count - (sum / count).powi(2)).max(0.0).sqrt();
+    let deviation = |&(count, sum, squares): &(f64, f64, f64)| (squares / count - (sum / count).powi(2)).max(0.0).sqrt();
     sums.iter().map(|sums| deviation(sums) as f32).collect()
 }
 
