@@ -8,7 +8,7 @@ use worldloop_envs::physics::{PhysicsConfig, PhysicsEnv};
 use worldloop_world_model::diffusion::SamplerConfig;
 use worldloop_world_model::dit::DitConfig;
 use worldloop_world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
-use worldloop_world_model::pipeline::{ActionInput, Feedback, NoiseSeed, Predict, PredictConfig};
+use worldloop_world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig};
 use worldloop_world_model::vae::WanVaeConfig;
 use worldloop_world_model::{ActionDimension, WorldModelSpec};
 
@@ -75,7 +75,6 @@ pub(crate) fn learned_parts() -> LearnedParts {
             out_channels: 8,
             ..DitConfig::tiny()
         },
-        action_input: ActionInput::Each,
         sampler: SamplerConfig {
             num_steps: 1,
             ..SamplerConfig::default()

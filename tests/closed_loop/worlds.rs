@@ -9,7 +9,7 @@ use worldloop::envs::{Action, ActionChunk, ContinuousSpace, Env, EnvError, Obser
 use worldloop::world_model::diffusion::SamplerConfig;
 use worldloop::world_model::dit::DitConfig;
 use worldloop::world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
-use worldloop::world_model::pipeline::{ActionInput, Feedback, NoiseSeed, Predict, PredictConfig};
+use worldloop::world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig};
 use worldloop::world_model::vae::WanVaeConfig;
 use worldloop::world_model::{ActionDimension, WorldModel, WorldModelSpec};
 
@@ -93,7 +93,6 @@ fn network_model(space: &ContinuousSpace) -> Predict {
             out_channels: 8,
             ..DitConfig::tiny()
         },
-        action_input: ActionInput::Each,
         sampler: SamplerConfig {
             num_steps: 1,
             ..SamplerConfig::default()

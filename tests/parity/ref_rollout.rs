@@ -5,9 +5,7 @@ use std::error::Error;
 use burn::tensor::{Device, Tensor};
 use worldloop::world_model::diffusion::{NumpyRandom, SamplerConfig, SchedulerKind, SigmaTable};
 use worldloop::world_model::dit::RopeExponents;
-use worldloop::world_model::pipeline::{
-    ActionInput, ChunkInput, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks,
-};
+use worldloop::world_model::pipeline::{ChunkInput, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
 use worldloop::world_model::video::{from_byte, to_byte};
 use worldloop::world_model::{ActionDimension, Frame, PredictionRequest, WorldModel, WorldModelSpec};
 use worldloop_tests::{Array, Case, Check, Checks};
@@ -65,7 +63,6 @@ fn predict(case: &Case, rope: RopeExponents, feedback: Feedback, device: &Device
         spec: spec(case)?,
         vae,
         dit,
-        action_input: ActionInput::Each,
         sampler: SamplerConfig {
             num_steps: case.field(json, "num_steps")?,
             sigmas: if karras {

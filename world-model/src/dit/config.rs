@@ -4,7 +4,6 @@ use burn::config::Config;
 use thiserror::Error;
 
 use super::conditioning::{ActionConfig, ActionGrouping, ConditioningConfig};
-use super::position::AxisPositionsConfig;
 use super::rope3d::{Rope3d, RopeExponents};
 
 /// Configuration of a [`Dit`](super::Dit).
@@ -61,8 +60,6 @@ pub struct DitConfig {
     /// Whether rotary exponents are rounded to bfloat16 (NVIDIA's code) or exact (diffusers).
     #[config(default = "RopeExponents::Bf16")]
     pub rope_exponents: RopeExponents,
-    /// Learned positions beside the rotary ones (`extra_per_block_abs_pos_emb` upstream); no released network has them.
-    pub positions: Option<AxisPositionsConfig>,
     /// Added to the mean square in the norms of queries and keys (NVIDIA 1e-6, diffusers 1e-5).
     #[config(default = 1e-6)]
     pub qk_norm_eps: f64,

@@ -21,7 +21,6 @@ mod final_layer;
 mod model;
 mod modulation;
 mod patch_embed;
-mod position;
 mod rope3d;
 mod self_attention;
 #[cfg(test)]
@@ -40,7 +39,6 @@ pub use final_layer::{FinalLayer, FinalLayerConfig};
 pub use model::{Dit, DitInput};
 pub use modulation::{AdaLnModulation, AdaLnModulationConfig, Modulation, gated_residual, modulate};
 pub use patch_embed::{PatchEmbed, PatchEmbedConfig, unpatchify};
-pub use position::{AxisPositions, AxisPositionsConfig};
 pub use rope3d::{AxisRope, Rope3d, RopeExponents};
 pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use timestep::{TimeEmbedding, TimestepEmbedder, TimestepEmbedderConfig};

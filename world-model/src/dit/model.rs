@@ -20,7 +20,6 @@ use super::feed_forward::FeedForwardConfig;
 use super::final_layer::{FinalLayer, FinalLayerConfig};
 use super::modulation::AdaLnModulationConfig;
 use super::patch_embed::{PatchEmbed, PatchEmbedConfig, unpatchify};
-use super::position::AxisPositions;
 use super::rope3d::Rope3d;
 use super::self_attention::SelfAttentionConfig;
 use super::timestep::{TimeEmbedding, TimestepEmbedder, TimestepEmbedderConfig};
@@ -37,8 +36,6 @@ pub struct Dit {
     pub t_embedding_norm: RmsNorm,
     /// Projection of the text, where the network has one.
     pub crossattn_proj: Option<Linear>,
-    /// Learned positions, where the network has them.
-    pub positions: Option<AxisPositions>,
     /// Transformer blocks.
     pub blocks: Vec<DitBlock>,
     /// Tokens to velocity patches.
@@ -93,7 +90,6 @@ impl DitConfig {
             t_embedder: TimestepEmbedderConfig::new(width).init(device),
             t_embedding_norm: RmsNormConfig::new(width).init(device),
             crossattn_proj,
-            positions: self.positions.as_ref().map(|positions| positions.init(width, device)),
             blocks: (0..self.num_blocks).map(|_| block.init(device)).collect(),
             final_layer: FinalLayerConfig::new(width, self.adaln_lora_dim, d_patch).init(device),
             conditioning: self.conditioning.init(width, device),
@@ -133,14 +129,7 @@ impl Dit {
         );
 
         let mut tokens = self.x_embedder.forward(self.input_channels(input));
-        let positions = self.positions.as_ref().map(|positions| {
-            let positions = positions.forward(grid, tokens.dtype());
-            positions.expand(tokens.dims())
-        });
         for (block, context) in self.blocks.iter().zip(&input.context.key_values) {
-            if let Some(positions) = &positions {
-                tokens = tokens + positions.clone();
-            }
             tokens = block.forward(tokens, &time, context, rope);
         }
         let patches = self.final_layer.forward(tokens, &time);

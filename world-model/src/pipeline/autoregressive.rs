@@ -216,7 +216,6 @@ mod tests {
     use burn::module::{Module, ModuleMapper, Param};
     use burn::tensor::Distribution;
 
-    use super::super::action_input::ActionInput;
     use super::*;
     use crate::diffusion::{SamplerConfig, SigmaTable};
     use crate::dit::DitConfig;
@@ -257,7 +256,6 @@ mod tests {
             spec,
             vae: WanVaeConfig::tiny(),
             dit,
-            action_input: ActionInput::Each,
             sampler,
             feedback: Feedback::Float,
             noise_seed: NoiseSeed::EpisodeAndChunk,

@@ -4,7 +4,6 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::action_input::{ActionInput, MOTION_VALUES};
 use super::error::PipelineError;
 use crate::diffusion::{SamplerConfig, SchedulerKind};
 use crate::dit::{ActionGrouping, Dit, DitConfig};
@@ -46,9 +45,6 @@ pub struct PredictConfig {
     pub vae: WanVaeConfig,
     /// Sizes of the diffusion transformer.
     pub dit: DitConfig,
-    /// What the network sees of the actions.
-    #[serde(default)]
-    pub action_input: ActionInput,
     /// How latents are sampled.
     #[serde(default)]
     pub sampler: SamplerConfig,
@@ -105,16 +101,24 @@ impl PredictConfig {
         }
     }
 
-    /// Returns what the network sees of actions that begin where a chunk does.
+    /// Multiplies actions by the factors of the spec, which is what the network sees.
     ///
     /// # Panics
     /// If an action has another number of values than the spec.
     pub fn scaled_actions(&self, actions: &[Vec<f32>]) -> Vec<f32> {
-        for action in actions {
-            let (found, expected) = (action.len(), self.spec.action.len());
-            assert_eq!(found, expected, "an action has the dimensions of the spec");
-        }
-        self.action_input.encode(actions, &self.spec)
+        let scaled = |action: &Vec<f32>| -> Vec<f32> {
+            assert_eq!(
+                action.len(),
+                self.spec.action.len(),
+                "an action has the dimensions of the spec"
+            );
+            action
+                .iter()
+                .zip(&self.spec.action)
+                .map(|(value, dimension)| value * dimension.scale)
+                .collect()
+        };
+        actions.iter().flat_map(scaled).collect()
     }
 
     /// Checks that the parts fit together.
@@ -153,15 +157,6 @@ impl PredictConfig {
         let fits = latents.is_multiple_of(self.dit.patch_temporal);
         let expected = || format!("a multiple of {} (temporal patch)", self.dit.patch_temporal);
         self.require("the number of latent frames of a chunk", &latents, fits, expected)?;
-        if let Some(positions) = &self.dit.positions {
-            let (rows, columns) = (spec.height / patch, spec.width / patch);
-            let frames = latents / self.dit.patch_temporal;
-            let fits = positions.len_t >= frames && positions.len_h >= rows && positions.len_w >= columns;
-            let found = format!("{positions:?}");
-            self.require("dit.positions", &found, fits, || {
-                format!("at least {frames} frames, {rows} rows and {columns} columns")
-            })?;
-        }
         let z_dim = self.vae.z_dim;
         for (what, channels) in [
             ("dit.in_channels", self.dit.in_channels),
@@ -201,15 +196,6 @@ impl PredictConfig {
     }
 
     fn validate_actions(&self, time: usize) -> Result<(), PipelineError> {
-        if let ActionInput::PoseFromStart { radians } = self.action_input {
-            let values = self.spec.action.len();
-            self.require("the number of action values", &values, values == MOTION_VALUES, || {
-                format!("{MOTION_VALUES}, which make up a pose, or action_input `each`")
-            })?;
-            self.require("action_input.radians", &radians, radians.is_finite(), || {
-                "a finite number".into()
-            })?;
-        }
         let none = || "an action embedder of the spec's dimensions".to_owned();
         let Some(action) = &self.dit.conditioning.action else {
             return self.require("dit.conditioning.action", &"absent", false, none);

@@ -3,13 +3,11 @@
 //! [`Predict`] is the action-conditioned world model: [`PredictConfig`] describes it, [`PredictNetworks`] are its
 //! weights, and it implements [`WorldModel`](crate::WorldModel).
 
-mod action_input;
 mod autoregressive;
 mod chunk;
 mod config;
 mod error;
 
-pub use action_input::ActionInput;
 pub use autoregressive::Predict;
 pub use chunk::{ChunkInput, ChunkOutput};
 pub use config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};

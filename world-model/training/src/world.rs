@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use worldloop_world_model::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype};
 use worldloop_world_model::diffusion::{NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity};
 use worldloop_world_model::dit::{
-    ActionConfig, ActionGrouping, AxisPositionsConfig, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
+    ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
 };
-use worldloop_world_model::pipeline::{ActionInput, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
+use worldloop_world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
 use worldloop_world_model::vae::{WanVae, WanVaeConfig};
 use worldloop_world_model::{ActionDimension, WorldModelSpec};
 use worldloop_world_model_data::{action_statistics, hold_still};
@@ -57,8 +57,6 @@ pub struct WorldTrainingConfig {
     pub name: String,
     /// Sizes of the network.
     pub dit: DitConfig,
-    /// What the transformer sees of the actions.
-    pub action_input: ActionInput,
     /// How latents are sampled in evaluation and use.
     pub sampler: SamplerConfig,
     /// Tokens of the all-zero text.
@@ -93,7 +91,6 @@ impl Default for WorldTrainingConfig {
             initial: None,
             name: "embedded".into(),
             dit: embedded_dit(),
-            action_input: ActionInput::PoseFromStart { radians: 0.2 },
             sampler: SamplerConfig {
                 // One step scored higher than two on the embedded world (21.7 against 21.3 dB), at half the time.
                 num_steps: 1,
@@ -132,11 +129,10 @@ impl WorldTrainingConfig {
 
     /// Describes the world model that the training makes.
     fn predict(&self, vae: WanVaeConfig, recordings: &Recordings) -> Result<PredictConfig, TrainingError> {
-        let mut predict = PredictConfig {
+        let predict = PredictConfig {
             spec: describe(self, recordings, recordings.size()),
             vae,
             dit: self.dit.clone(),
-            action_input: self.action_input,
             sampler: self.sampler.clone(),
             feedback: Feedback::Float,
             noise_seed: NoiseSeed::EpisodeAndChunk,
@@ -149,33 +145,8 @@ impl WorldTrainingConfig {
                 found: error.to_string(),
             });
         }
-        if self.action_input != ActionInput::Each {
-            // Poses grow over a chunk; the network gets them with a deviation of 1.
-            let windows = recordings.windows(&recordings.training, self.chunk, self.chunk)?;
-            let encoded = windows.iter().map(|window| {
-                let actions = &recordings.training[window.episode].actions;
-                predict.scaled_actions(&actions[window.start..window.start + window.actions])
-            });
-            let deviations = deviations(encoded.flatten(), predict.spec.action_dim());
-            for (dimension, deviation) in predict.spec.action.iter_mut().zip(deviations) {
-                dimension.scale = 1.0 / deviation.max(1e-3);
-            }
-        }
         Ok(predict)
     }
-}
-
-/// Returns the standard deviation of each of so many interleaved values.
-fn deviations(values: impl Iterator<Item = f32>, dimensions: usize) -> Vec<f32> {
-    let mut sums = vec![(0.0_f64, 0.0_f64, 0.0_f64); dimensions];
-    for (index, value) in values.enumerate() {
-        let (count, sum, squares) = &mut sums[index % dimensions];
-        *count += 1.0;
-        *sum += f64::from(value);
-        *squares += f64::from(value).powi(2);
-    }
-    let deviation = |&(count, sum, squares): &(f64, f64, f64)| (squares / count - (sum / count).powi(2)).max(0.0).sqrt();
-    sums.iter().map(|sums| deviation(sums) as f32).collect()
 }
 
 /// Returns the sizes of the embedded world's transformer.
@@ -187,16 +158,14 @@ fn embedded_dit() -> DitConfig {
         },
     )
     .with_hidden_dim_in_action_embedder(Some(256));
-    DitConfig::new(192, 6, 6)
+    DitConfig::new(192, 6, 4)
         .with_in_channels(16)
         .with_out_channels(16)
         .with_adaln_lora_dim(48)
         .with_crossattn_emb_channels(32)
         .with_crossattn_proj_in_channels(16)
-        // On a grid of 8 by 8 tokens most of the usual frequencies hardly turn.
-        .with_rope_h_extrapolation_ratio(0.01)
-        .with_rope_w_extrapolation_ratio(0.01)
-        .with_positions(Some(AxisPositionsConfig::new(3, 8, 8)))
+        .with_rope_h_extrapolation_ratio(1.0)
+        .with_rope_w_extrapolation_ratio(1.0)
         .with_conditioning(ConditioningConfig::new().with_action(Some(action)))
 }
 
@@ -232,7 +201,6 @@ impl WorldObjective {
         if let Some(path) = config.initial.clone() {
             let model = load_world(&path, device)?;
             config.dit = model.config().dit.clone();
-            config.action_input = model.config().action_input;
             initial = Some((model, path));
         }
         let predict = config.predict(vae_config, &recordings)?;

@@ -12,7 +12,7 @@ use worldloop::world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
 use worldloop::world_model::diffusion::SamplerConfig;
 use worldloop::world_model::dit::DitConfig;
 use worldloop::world_model::judge::JudgeNetworkConfig;
-use worldloop::world_model::pipeline::{ActionInput, Feedback, NoiseSeed, PredictConfig};
+use worldloop::world_model::pipeline::{Feedback, NoiseSeed, PredictConfig};
 use worldloop::world_model::vae::WanVaeConfig;
 use worldloop::world_model::{ActionDimension, WorldModelSpec};
 
@@ -80,7 +80,6 @@ fn world_config() -> PredictConfig {
             out_channels: 8,
             ..DitConfig::tiny()
         },
-        action_input: ActionInput::Each,
         sampler: SamplerConfig {
             num_steps: 1,
             ..SamplerConfig::default()
