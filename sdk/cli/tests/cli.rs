@@ -381,6 +381,17 @@ fn graded_policies_are_compared_in_both_worlds() {
 }
 
 #[test]
+fn graded_policies_are_recorded_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    untrained::write_weights(&path.join("weights"));
+    let record = "record --task reach --policy cloned:0,cloned:9 --episodes 1 --weights weights --out data";
+    let said = succeeds(path, record);
+    assert!(said.contains("2 episodes recorded"), "{said}");
+    refused(path, &record.replace("cloned:9", "cloned:10"), &["cloned:10"]);
+}
+
+#[test]
 fn experts_are_told_to_stay_in_the_physics_world() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
