@@ -385,7 +385,8 @@ fn graded_policies_are_recorded_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     untrained::write_weights(&path.join("weights"));
-    let record = "record --task reach --policy cloned:0,cloned:9 --episodes 1 --weights weights --out data";
+    let record =
+        "record --task reach --policy cloned:0,cloned:9 --episodes 1 --image-size 32 --weights weights --out data";
     let said = succeeds(path, record);
     assert!(said.contains("2 episodes recorded"), "{said}");
     refused(path, &record.replace("cloned:9", "cloned:10"), &["cloned:10"]);
