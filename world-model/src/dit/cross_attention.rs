@@ -115,11 +115,31 @@ impl CrossAttention {
     ///
     /// # Shapes
     /// - output: `[batch or 1, 1, 1, model_channels]`
-    pub(super) fn attended_alone(&self, context: &KeyValue) -> Option<Tensor<4>> {
+    fn attended_alone(&self, context: &KeyValue) -> Option<Tensor<4>> {
         let [contexts, context_tokens, heads, head_dim] = context.value.dims();
         (context_tokens == 1).then(|| {
             let value = context.value.clone().reshape([contexts, 1, 1, heads * head_dim]);
             linear_rows(&self.output_proj, value)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    #[test]
+    fn a_single_token_counts_as_much_as_its_repetition() {
+        let device = Device::flex();
+        let layer = CrossAttentionConfig::new(24, 10, 2).init(&device);
+        let random = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Default, &device);
+        let (tokens, context) = (random([2, 15, 24]).reshape([2, 3, 5, 24]), random([1, 1, 10]));
+        let alone = layer.forward(tokens.clone(), &layer.key_value(context.clone()));
+        // Attention to equal tokens takes the general way and has to end in the same place.
+        let repeated = layer.forward(tokens, &layer.key_value(context.repeat_dim(1, 3)));
+        let distance: f32 = (alone - repeated).abs().max().into_scalar();
+        assert!(distance < 1e-5, "{distance}");
     }
 }
