@@ -25,7 +25,12 @@ pub fn untracked_cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor
 /// # Panics
 /// If the last axis of `input` is not `d_input`.
 pub fn linear_rows<const D: usize>(layer: &Linear, input: Tensor<D>) -> Tensor<D> {
-    product(input, layer.weight.val(), layer.bias.as_ref().map(Param::val))
+    let (weight, bias) = (layer.weight.val(), layer.bias.as_ref().map(Param::val));
+    #[cfg(feature = "flex")]
+    if super::precision::products_are_rounded() && super::fused::runs_on(&input) {
+        return rounded_product(input, weight, bias);
+    }
+    product(input, weight, bias)
 }
 
 /// Applies a linear layer in float32, whatever the dtype of its weights.
@@ -40,6 +45,25 @@ pub fn linear_f32<const D: usize>(layer: &Linear, input: Tensor<D>) -> Tensor<D>
     let weight = untracked_cast(layer.weight.val(), DType::F32);
     let bias = layer.bias.as_ref().map(|bias| untracked_cast(bias.val(), DType::F32));
     product(untracked_cast(input, DType::F32), weight, bias)
+}
+
+/// Multiplies two matrices as [`with_bfloat16_products`](super::with_bfloat16_products) asks.
+///
+/// # Shapes
+/// - left: `[rows, depth]`
+/// - right: `[depth, columns]`
+/// - output: `[rows, columns]`
+///
+/// # Panics
+/// If the depths differ.
+pub fn matrix_product(left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if super::precision::products_are_rounded() && super::fused::runs_on(&left) {
+        let [_, depth] = left.dims();
+        assert_shape!(right, [depth, _]);
+        return super::fused::product(left, right);
+    }
+    left.matmul(right)
 }
 
 fn product<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
@@ -57,6 +81,22 @@ fn product<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Option<Ten
             .reshape(shape);
     }
     linear(input, weight, bias).reshape(shape)
+}
+
+/// The product with factors rounded to bfloat16.
+#[cfg(feature = "flex")]
+fn rounded_product<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let [d_input, d_output] = weight.dims();
+    assert_shape!(input, [.., d_input]);
+    let mut shape = input.dims();
+    let rows: usize = shape[..D - 1].iter().product();
+    shape[D - 1] = d_output;
+    let output = matrix_product(input.reshape([rows, d_input]), weight);
+    match bias {
+        Some(bias) => output + bias.unsqueeze(),
+        None => output,
+    }
+    .reshape(shape)
 }
 
 #[cfg(test)]
@@ -83,5 +123,31 @@ mod tests {
         let among = linear_rows(&layer, rows.clone()).narrow(0, 3, 1);
         let alone = linear_rows(&layer, rows.narrow(0, 3, 1));
         assert_eq!(among.into_data(), alone.into_data());
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn rounded_products_and_gradients_are_near_those_in_float32() {
+        let device = Device::flex().autodiff();
+        let layer = LinearConfig::new(70, 40).init(&device);
+        let rows = Tensor::<3>::random([2, 33, 70], Distribution::Default, &device).require_grad();
+        let run = || {
+            let output = linear_rows(&layer, rows.clone());
+            let gradients = (output.clone() * output.clone()).sum().backward();
+            let weight = layer.weight.val().grad(&gradients).expect("a gradient");
+            [
+                output.inner().flatten::<1>(0, 2),
+                rows.grad(&gradients).expect("a gradient").flatten(0, 2),
+                weight.flatten(0, 1),
+            ]
+        };
+        let exact = run();
+        let rounded = crate::layers::with_bfloat16_products(run);
+        for (exact, rounded) in exact.into_iter().zip(rounded) {
+            let scale = exact.clone().abs().max().into_scalar::<f32>();
+            let difference = (exact - rounded).abs().max().into_scalar::<f32>();
+            assert!(difference > 0.0, "nothing was rounded");
+            assert!(difference < 0.02 * scale, "{difference} of {scale}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod attention;
 pub(crate) mod fused;
 mod init;
 mod linear;
+mod precision;
 mod rms_norm;
 mod rotary;
 mod sinusoidal;
@@ -19,7 +20,8 @@ pub use attention::scaled_dot_product;
 #[cfg(feature = "flex")]
 pub use fused::reuse_freed_memory;
 pub use init::trunc_normal;
-pub use linear::{linear_f32, linear_rows, untracked_cast};
+pub use linear::{linear_f32, linear_rows, matrix_product, untracked_cast};
+pub use precision::with_bfloat16_products;
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use rotary::RotaryTable;
 pub use sinusoidal::sinusoidal_embedding;

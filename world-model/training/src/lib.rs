@@ -8,11 +8,13 @@ pub mod config;
 mod error;
 mod flow_time;
 mod image_error;
+mod initial_weights;
 pub mod judge;
 mod kept_latents;
 mod latents;
 mod lettering;
 mod loss_curve;
+mod muon;
 mod objective;
 mod parameters;
 mod picture;
@@ -35,7 +37,7 @@ mod objective_tests;
 #[cfg(test)]
 mod tests;
 
-pub use config::{OptimizerConfig, TrainerConfig, read_config};
+pub use config::{MatrixUpdate, OptimizerConfig, Products, TrainerConfig, read_config};
 pub use error::TrainingError;
 pub use flow_time::FlowTimes;
 pub use objective::{Evaluation, Objective};

@@ -133,9 +133,18 @@ fn world_config(data: &Path, vae: PathBuf, steps: u64) -> WorldTrainingConfig {
 
 /// Trains in a folder; with `stop` in two sittings.
 fn train<O: Objective>(make: impl Fn() -> O, steps: u64, folder: &Path, stop: Option<u64>) -> TrainingSummary {
+    train_as(trainer(steps), make, folder, stop)
+}
+
+fn train_as<O: Objective>(
+    config: TrainerConfig,
+    make: impl Fn() -> O,
+    folder: &Path,
+    stop: Option<u64>,
+) -> TrainingSummary {
     if let Some(stop) = stop {
-        let run = RunFolder::create(folder, &trainer(steps)).expect("a folder");
-        let mut first = Trainer::new(make(), trainer(steps), run, false, &Device::flex()).expect("a trainer");
+        let run = RunFolder::create(folder, &config).expect("a folder");
+        let mut first = Trainer::new(make(), config.clone(), run, false, &Device::flex()).expect("a trainer");
         let halt = |now: &TrainingProgress<'_>| {
             if now.step == stop {
                 ControlFlow::Break(())
@@ -146,11 +155,11 @@ fn train<O: Objective>(make: impl Fn() -> O, steps: u64, folder: &Path, stop: Op
         first.run(halt).expect("training works");
     }
     let run = match stop {
-        None => RunFolder::create(folder, &trainer(steps)),
+        None => RunFolder::create(folder, &config),
         Some(_) => RunFolder::open(folder),
     };
     let run = run.expect("a folder");
-    let mut trainer = Trainer::new(make(), trainer(steps), run, stop.is_some(), &Device::flex()).expect("a trainer");
+    let mut trainer = Trainer::new(make(), config, run, stop.is_some(), &Device::flex()).expect("a trainer");
     trainer.run(|_| ControlFlow::Continue(())).expect("training works")
 }
 
@@ -340,8 +349,12 @@ fn resumed_world_equals_uninterrupted_world() {
         6,
     );
     let make = || world_objective(&config);
-    train(make, 6, &folder.path().join("whole"), None);
-    train(make, 6, &folder.path().join("parts"), Some(4));
+    let mut trainer = config.trainer.clone();
+    trainer.batches_per_step = 2;
+    trainer.products = Products::Bfloat16;
+    trainer.optimizer.hidden_matrices = MatrixUpdate::Muon;
+    train_as(trainer.clone(), make, &folder.path().join("whole"), None);
+    train_as(trainer, make, &folder.path().join("parts"), Some(4));
     let read = |run: &str| std::fs::read(folder.path().join(run).join("state.safetensors")).expect("a state");
     assert!(read("whole") == read("parts"), "the weights differ");
 }

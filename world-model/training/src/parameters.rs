@@ -1,13 +1,14 @@
 //! All numbers that a training changes: weights, moments of the gradient, average weights.
 //!
-//! AdamW, clipping and averaging are one pass over each parameter in memory. That keeps the state plain data, which is
+//! AdamW (Muon for hidden matrices, if asked for), clipping and averaging are one pass over each parameter in memory. That keeps the state plain data, which is
 //! what makes a resumed training the same to the last bit.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::config::OptimizerConfig;
+use crate::config::{MatrixUpdate, OptimizerConfig};
+use crate::muon;
 
 /// One parameter and what the optimiser remembers of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +96,7 @@ impl Parameters {
         reader.found
     }
 
-    /// Applies one step of AdamW with clipping by the global norm; returns the norm before clipping.
+    /// Applies one step with clipping by the global norm; returns the norm before clipping.
     ///
     /// Parameters without a gradient stay as they are.
     pub(crate) fn update(&mut self, gradients: &[Gradient], config: &OptimizerConfig, update: Update) -> f64 {
@@ -110,7 +111,12 @@ impl Parameters {
         let parameters = self.0.par_iter_mut().with_max_len(1);
         parameters.zip(gradients).for_each(|(parameter, gradient)| {
             if let Some(gradient) = &gradient.0 {
-                parameter.update(gradient, rates);
+                match parameter.hidden_matrix() {
+                    Some(shape) if config.hidden_matrices == MatrixUpdate::Muon => {
+                        parameter.update_matrix(gradient, shape, rates);
+                    }
+                    _ => parameter.update(gradient, rates),
+                }
             }
             parameter.average(update.ema_beta as f32);
         });
@@ -124,6 +130,7 @@ struct Rates {
     clip: f32,
     beta_1: f32,
     beta_2: f32,
+    learning_rate: f32,
     step_size: f32,
     second_scale: f32,
     epsilon: f32,
@@ -137,6 +144,7 @@ impl Rates {
             clip,
             beta_1: config.beta_1 as f32,
             beta_2: config.beta_2 as f32,
+            learning_rate: update.learning_rate as f32,
             step_size: (update.learning_rate / (1.0 - config.beta_1.powi(count))) as f32,
             second_scale: (1.0 / (1.0 - config.beta_2.powi(count))) as f32,
             epsilon: config.epsilon as f32,
@@ -155,6 +163,19 @@ impl Parameter {
             let root = (*second * rates.second_scale).sqrt() + rates.epsilon;
             *weight = rates.keep * *weight - rates.step_size * *first / root;
         }
+    }
+
+    fn update_matrix(&mut self, gradient: &[f32], shape: [usize; 2], rates: Rates) {
+        let step = muon::step(gradient, &mut self.first_moment, shape);
+        for (weight, step) in self.weights.iter_mut().zip(step) {
+            *weight = rates.keep * *weight - rates.learning_rate * step;
+        }
+    }
+
+    /// Returns the shape of a matrix in a stack of equal blocks; vectors, kernels and the first and last layers are none.
+    fn hidden_matrix(&self) -> Option<[usize; 2]> {
+        let stacked = self.path.split('.').any(|name| name.parse::<usize>().is_ok());
+        stacked.then(|| self.shape.as_slice().try_into().ok()).flatten()
     }
 
     fn average(&mut self, beta: f32) {

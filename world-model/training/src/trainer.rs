@@ -7,9 +7,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::{Map, Value, json};
+use worldloop_world_model::layers::with_bfloat16_products;
 
-use crate::config::TrainerConfig;
+use crate::config::{Products, TrainerConfig};
 use crate::error::TrainingError;
+use crate::initial_weights;
 use crate::loss_curve::draw_loss_curve;
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::{Gradient, Parameters, Update, Which};
@@ -93,9 +95,7 @@ impl<O: Objective> Trainer<O> {
     ) -> Result<Self, TrainingError> {
         config.validate()?;
         let device = device.clone().autodiff();
-        device.seed(config.seed);
-        let network = objective.network(&device);
-        let mut parameters = Parameters::collect(&network);
+        let (network, mut parameters) = initial_weights::draw(&device, config.seed, || objective.network(&device));
         let step = if resume {
             load_state(&folder.state(), &mut parameters)?
         } else {
@@ -221,12 +221,17 @@ impl<O: Objective> Trainer<O> {
         let (objective, parameters) = (&self.objective, &self.parameters);
         let count = self.workers.len();
         let first = self.step * count as u64;
-        let compute = |worker: &mut Worker<O::Network>, batch: u64| {
+        let in_float32 = |worker: &mut Worker<O::Network>, batch: u64| {
             worker.network = parameters.install(worker.network.clone(), Which::Latest);
             let loss_tensor = objective.loss(&worker.network, batch);
             let loss = loss_tensor.clone().inner().into_scalar::<f32>();
             let mut gradients = loss_tensor.backward();
             (loss, parameters.gradients(&worker.network, &mut gradients))
+        };
+        let products = self.config.products;
+        let compute = |worker: &mut Worker<O::Network>, batch: u64| match products {
+            Products::Float32 => in_float32(worker, batch),
+            Products::Bfloat16 => with_bfloat16_products(|| in_float32(worker, batch)),
         };
         let results: Vec<(f32, Vec<Gradient>)> = std::thread::scope(|scope| {
             let workers = self.workers.iter_mut().zip(first..);

@@ -35,6 +35,8 @@ pub(super) struct QueryKeyValue {
     pub(super) query: FlexTensor,
     pub(super) key: FlexTensor,
     pub(super) value: FlexTensor,
+    /// Whether products round their factors to bfloat16.
+    pub(super) rounded: bool,
 }
 
 pub(super) fn gelu(input: FlexTensor) -> FlexTensor {
@@ -129,6 +131,19 @@ pub(super) fn gated_add_backward(gate: &FlexTensor, added: &FlexTensor, gradient
     [tensor(total, shape(&gate)), gradient]
 }
 
+/// Multiplies rows by a weight, factors rounded to bfloat16: `[rows, inputs]` by `[inputs, outputs]`.
+pub(super) fn product(rows: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
+    multiply_rounded(rows, weight)
+}
+
+/// Returns the gradients of rows and weight.
+pub(super) fn product_backward(rows: &FlexTensor, weight: &FlexTensor, gradient: &FlexTensor) -> [FlexTensor; 2] {
+    [
+        multiply_rounded(gradient, &weight.transpose(0, 1)),
+        multiply_rounded(&rows.transpose(0, 1), gradient),
+    ]
+}
+
 impl Heads {
     pub(super) fn normed(&self) -> FlexTensor {
         let operands = self.contiguous();
@@ -206,7 +221,7 @@ impl QueryKeyValue {
     /// Returns the attended values and the probabilities, which the backward pass needs.
     pub(super) fn attended(&self) -> (FlexTensor, FlexTensor) {
         let probabilities = self.probabilities(heads_first(&self.query), heads_first(&self.key).transpose(2, 3));
-        let attended = Flex::float_matmul(probabilities.clone(), heads_first(&self.value));
+        let attended = self.multiply(probabilities.clone(), heads_first(&self.value));
         (tokens_first(&attended).to_contiguous(), probabilities)
     }
 
@@ -232,7 +247,7 @@ impl QueryKeyValue {
                 part
             };
             let probabilities = self.probabilities(queries.narrow(2, start, count), keys.clone());
-            let attended = Flex::float_matmul(probabilities, values.clone());
+            let attended = self.multiply(probabilities, values.clone());
             for (index, row) in slice(&attended).chunks_exact(width).enumerate() {
                 let (token, head, clip) = (index % count, index / count % heads, index / count / heads);
                 let to = ((clip * tokens + start + token) * heads + head) * width;
@@ -251,16 +266,16 @@ impl QueryKeyValue {
             heads_first(&self.key),
             heads_first(&self.value),
         );
-        let value_gradient = Flex::float_matmul(probabilities.transpose(2, 3), gradient.clone());
+        let value_gradient = self.multiply(probabilities.transpose(2, 3), gradient.clone());
         let width = shape(probabilities)[3];
         let factor = self.factor();
-        let scores = in_place(Flex::float_matmul(gradient, value.transpose(2, 3)), |values| {
+        let scores = in_place(self.multiply(gradient, value.transpose(2, 3)), |values| {
             map_blocks(values, values.len().max(1), width, |block, part| {
                 kernels::softmax_backward(block.of(slice(probabilities)), part, width, factor);
             });
         });
-        let key_gradient = Flex::float_matmul(scores.transpose(2, 3), query);
-        let query_gradient = Flex::float_matmul(scores, key);
+        let key_gradient = self.multiply(scores.transpose(2, 3), query);
+        let query_gradient = self.multiply(scores, key);
         [
             tokens_first(&query_gradient),
             self.of_contexts(tokens_first(&key_gradient)),
@@ -279,13 +294,22 @@ impl QueryKeyValue {
 
     fn probabilities(&self, query: FlexTensor, keys: FlexTensor) -> FlexTensor {
         let factor = self.factor();
-        let scores = Flex::float_matmul(query, keys);
+        let scores = self.multiply(query, keys);
         let width = shape(&self.key)[1];
         in_place(scores, |values| {
             map_blocks(values, values.len().max(1), width, |_, block| {
                 kernels::softmax(block, width, factor)
             });
         })
+    }
+
+    /// Multiplies matrices, `[batch, heads, rows, columns]` each; the right ones may be those of one clip for all.
+    fn multiply(&self, left: FlexTensor, right: FlexTensor) -> FlexTensor {
+        if self.rounded {
+            multiply_rounded(&left, &right)
+        } else {
+            Flex::float_matmul(left, right)
+        }
     }
 
     fn factor(&self) -> f32 {
@@ -303,6 +327,27 @@ impl Groups {
             group_len: tokens.num_elements() / (vectors[0] * vectors[1]),
         }
     }
+}
+
+/// Multiplies stacks of matrices with factors rounded to bfloat16; one right matrix may serve a stack of left ones.
+fn multiply_rounded(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if super::tiles::Tiles::exist() {
+        return super::stacks::multiply(left, right);
+    }
+    multiply_rounded_anywhere(left, right)
+}
+
+/// The same without tile registers.
+fn multiply_rounded_anywhere(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
+    let rounded = |tensor: &FlexTensor| {
+        in_place(tensor.clone(), |values| {
+            map_blocks(values, values.len().max(1), 1, |_, block| {
+                kernels::round_to_bfloat16(block)
+            });
+        })
+    };
+    Flex::float_matmul(rounded(left), rounded(right))
 }
 
 /// Swaps tokens and heads, without a copy.
@@ -340,5 +385,35 @@ fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
 fn add(totals: &mut [f32], sums: &[f32]) {
     for (total, sum) in totals.iter_mut().zip(sums) {
         *total += sum;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded_products_are_the_same_with_and_without_tile_registers() {
+        let stack = |shape: [usize; 4], seed: usize| {
+            let values =
+                (0..shape.iter().product()).map(|place: usize| ((place * 7919 + seed) % 1000) as f32 / 500.0 - 1.0);
+            tensor(values.collect(), Shape::from(shape))
+        };
+        // Heads of 20 values between tokens, as attention has them, and one stack of keys for two clips.
+        let query = stack([2, 40, 3, 20], 1).transpose(1, 2);
+        let keys = stack([1, 50, 3, 20], 2).transpose(1, 2);
+        for (left, right) in [
+            (query.clone(), keys.transpose(2, 3)),
+            (query.transpose(2, 3), stack([2, 3, 40, 7], 3)),
+        ] {
+            let (found, expected) = (
+                multiply_rounded(&left, &right),
+                multiply_rounded_anywhere(&left, &right),
+            );
+            assert_eq!(shape(&found), shape(&expected));
+            for (found, expected) in slice(&found).iter().zip(slice(&expected)) {
+                assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+            }
+        }
     }
 }

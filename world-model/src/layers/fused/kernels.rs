@@ -5,7 +5,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::math::{erf, exp};
+use super::math::{erf, exp, to_bfloat16};
 
 /// Lanes of a sum.
 const LANES: usize = 16;
@@ -45,6 +45,15 @@ vectorised! {
     fn gelu<'a>(values: &'a mut [f32]) {
         for value in values {
             *value *= 0.5 + 0.5 * erf(*value * std::f32::consts::FRAC_1_SQRT_2);
+        }
+    }
+}
+
+vectorised! {
+    /// Rounds to the nearest bfloat16, in place.
+    fn round_to_bfloat16<'a>(values: &'a mut [f32]) {
+        for value in values {
+            *value = f32::from_bits(u32::from(to_bfloat16(*value)) << 16);
         }
     }
 }

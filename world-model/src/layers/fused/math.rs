@@ -54,6 +54,13 @@ fn clamp(x: f32, low: f32, high: f32) -> f32 {
     if x > high { high } else { x }
 }
 
+/// Rounds to the nearest bfloat16, ties to even; returns its bits.
+#[inline(always)]
+pub(super) fn to_bfloat16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    (bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) >> 16) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +91,22 @@ mod tests {
     #[test]
     fn nan_stays_nan() {
         assert!(exp(f32::NAN).is_nan() && erf(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn rounding_is_that_of_the_half_crate() {
+        for value in [
+            0.0,
+            -0.0,
+            1.0,
+            1.003_906_3,
+            1.011_718_8,
+            -3.7e-39,
+            65_000.1,
+            f32::MAX,
+            f32::INFINITY,
+        ] {
+            assert_eq!(to_bfloat16(value), half::bf16::from_f32(value).to_bits(), "{value}");
+        }
     }
 }

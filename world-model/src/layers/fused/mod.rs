@@ -11,7 +11,13 @@ mod kernels;
 mod math;
 mod memory;
 mod operations;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod stacks;
 mod tensors;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiled;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
 
 pub use memory::reuse_freed_memory;
-pub(crate) use tensors::{attention, gated_add, gelu, modulate, norm, norm_rotate, runs_on};
+pub(crate) use tensors::{attention, gated_add, gelu, modulate, norm, norm_rotate, product, runs_on};

@@ -9,6 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::flex::{self, Heads, QueryKeyValue};
+use crate::layers::precision::products_are_rounded;
 
 /// Operations that Burn would run as many.
 #[backend_extension(Flex, Autodiff)]
@@ -42,6 +43,9 @@ pub(super) trait FusedOps: Backend {
         sin: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self>;
+
+    /// Product of rows and a weight, factors rounded to bfloat16.
+    fn fused_product(rows: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// Attention without a mask, `[batch, tokens, heads, head_dim]` each.
     fn fused_attention(query: FloatTensor<Self>, key: FloatTensor<Self>, value: FloatTensor<Self>)
@@ -87,8 +91,19 @@ impl FusedOps for Flex {
         .normed()
     }
 
+    fn fused_product(rows: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        flex::product(&rows, &weight)
+    }
+
     fn fused_attention(query: FlexTensor, key: FlexTensor, value: FlexTensor) -> FlexTensor {
-        QueryKeyValue { query, key, value }.attended_in_parts()
+        let rounded = products_are_rounded();
+        QueryKeyValue {
+            query,
+            key,
+            value,
+            rounded,
+        }
+        .attended_in_parts()
     }
 }
 
@@ -100,6 +115,8 @@ struct Modulate;
 struct GatedAdd;
 #[derive(Debug)]
 struct Norm;
+#[derive(Debug)]
+struct Product;
 #[derive(Debug)]
 struct Attention;
 
@@ -168,6 +185,15 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         )
     }
 
+    fn fused_product(rows: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((rows, node), (weight, weight_node)) = (rows.into_parts(), weight.into_parts());
+        let output = flex::product(&rows, &weight);
+        match Product.prepare::<C>([node, weight_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((rows, weight), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
     fn fused_attention(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
@@ -175,7 +201,12 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let ((query, query_node), (key, key_node), (value, value_node)) =
             (query.into_parts(), key.into_parts(), value.into_parts());
-        let operands = QueryKeyValue { query, key, value };
+        let operands = QueryKeyValue {
+            query,
+            key,
+            value,
+            rounded: products_are_rounded(),
+        };
         match Attention
             .prepare::<C>([query_node, key_node, value_node])
             .compute_bound()
@@ -257,6 +288,17 @@ impl Backward<Flex, 2> for Norm {
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Flex>(&ops.node);
         let values = ops.state.normed_backward(gradient);
+        register(ops, values, gradients);
+    }
+}
+
+impl Backward<Flex, 2> for Product {
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<Flex>(&ops.node);
+        let (rows, weight) = &ops.state;
+        let values = flex::product_backward(rows, weight, &gradient);
         register(ops, values, gradients);
     }
 }

@@ -53,6 +53,11 @@ pub(crate) fn norm_rotate(heads: Tensor<4>, weight: Tensor<1>, [cos, sin]: [Tens
     Tensor::from_dispatch(output)
 }
 
+/// Product of `[rows, inputs]` and `[inputs, outputs]`, factors rounded to bfloat16.
+pub(crate) fn product(rows: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_product(rows.into_dispatch(), weight.into_dispatch()))
+}
+
 /// Attention without a mask, `[batch, tokens, heads, head_dim]` each.
 pub(crate) fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     let output = Dispatch::fused_attention(query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
