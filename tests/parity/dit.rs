@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use burn::tensor::{Device, Tensor};
-use worldloop::world_model::dit::{Dit, DitInput, FrameCondition, RopeExponents};
+use worldloop::world_model::dit::{BlockResiduals, Context, Dit, DitInput, FrameCondition, RopeExponents};
 use worldloop_tests::{Array, Case, CaseError, Checks};
 
 use crate::dit_weights::{diffusers_config, load};
@@ -16,14 +16,6 @@ const DIFFUSERS_EPS: f64 = 1e-5;
 const NVIDIA_EPS: f64 = 1e-6;
 
 pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> CaseResult {
-    if !case.config["img_context_dim_in"].is_null() {
-        return Ok(Outcome::OutOfScope("it needs image context".to_string()));
-    }
-    if !case.config["controlnet_block_every_n"].is_null()
-        || case.names_after("in.").any(|name| name.contains("control"))
-    {
-        return Ok(Outcome::OutOfScope("it needs a control branch".to_string()));
-    }
     let eps = case
         .field(&case.description["params"], "qk_norm_eps")
         .unwrap_or(DIFFUSERS_EPS);
@@ -38,8 +30,11 @@ pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> Case
         let sample = forward(case, &dit, device)?;
         checks.compare(name, &Array::from_tensor(&sample))?;
         if name == "out.sample" {
-            let context = dit.project_context(case.array("in.text")?.tensor(device));
+            let context = context(case, &dit, device)?;
             checks.locate("dbg.crossattn_proj", &Array::from_tensor(&context.tokens));
+            if let Some(image) = &context.image {
+                checks.locate("dbg.img_context_proj", &Array::from_tensor(image));
+            }
         }
     }
     Ok(Outcome::Compared)
@@ -47,15 +42,44 @@ pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> Case
 
 fn forward(case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<5>, Box<dyn Error>> {
     let condition = FrameCondition::from_mask(case.array("in.condition_mask")?.tensor(device));
-    let context = dit.project_context(case.array("in.text")?.tensor(device));
+    let context = context(case, dit, device)?;
+    let latents: Tensor<5> = case.array("in.latents")?.tensor(device);
+    let residuals = residuals(case, dit, latents.dims(), device)?;
     Ok(dit.forward(&DitInput {
-        latents: case.array("in.latents")?.tensor(device),
+        latents,
         timesteps: timesteps(case, device)?,
         context: &context,
         condition: &condition,
         padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
         action: None,
+        residuals: residuals.as_ref(),
         rope: None,
+    }))
+}
+
+fn context(case: &Case, dit: &Dit, device: &Device) -> Result<Context, CaseError> {
+    let image = case.array("in.image_context").ok().map(|image| image.tensor(device));
+    Ok(dit.project_context_with_image(case.array("in.text")?.tensor(device), image))
+}
+
+/// Reads what a control network added, `[batch, tokens, width]` each.
+fn residuals(case: &Case, dit: &Dit, latents: [usize; 5], device: &Device) -> Result<Option<BlockResiduals>, CaseError> {
+    let names = case.names_after("in.control_residual.");
+    let mut places: Vec<usize> = names.filter_map(|place| place.parse().ok()).collect();
+    if places.is_empty() {
+        return Ok(None);
+    }
+    places.sort_unstable();
+    let [_, _, frames, height, width] = latents;
+    let [frames, rows, columns] = dit.x_embedder.grid([frames, height, width]);
+    let read = |place: usize| {
+        let stored: Tensor<3> = case.array(&format!("in.control_residual.{place}"))?.tensor(device);
+        let [batch, _, channels] = stored.dims();
+        Ok(stored.reshape([batch, frames, rows * columns, channels]))
+    };
+    Ok(Some(BlockResiduals {
+        every: case.field(&case.config, "controlnet_block_every_n")?,
+        tokens: places.into_iter().map(read).collect::<Result<_, CaseError>>()?,
     }))
 }
 

@@ -5,7 +5,9 @@ use std::error::Error;
 use burn::tensor::Device;
 use serde_json::Value;
 use worldloop::world_model::checkpoint::{CheckpointSource, KeyMap, load_into};
-use worldloop::world_model::dit::{ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, RopeExponents};
+use worldloop::world_model::dit::{
+    ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, ImageContextConfig, RopeExponents,
+};
 use worldloop_tests::{Case, CaseError};
 
 /// Reads a config under NVIDIA's field names.
@@ -54,6 +56,8 @@ pub(crate) fn diffusers_config(
     let heads = size("num_attention_heads")?;
     let [patch_temporal, patch_spatial, _]: [usize; 3] = case.field(json, "patch_size")?;
     let [t, h, w]: [f64; 3] = case.field(json, "rope_scale")?;
+    let image = size("img_context_dim_in").ok();
+    let image = image.map(|channels| ImageContextConfig::new().with_image_channels(channels));
     Ok(
         DitConfig::new(heads * size("attention_head_dim")?, size("num_layers")?, heads)
             .with_mlp_ratio(case.field(json, "mlp_ratio")?)
@@ -73,7 +77,8 @@ pub(crate) fn diffusers_config(
             .with_rope_h_extrapolation_ratio(h)
             .with_rope_w_extrapolation_ratio(w)
             .with_rope_exponents(rope)
-            .with_qk_norm_eps(qk_norm_eps),
+            .with_qk_norm_eps(qk_norm_eps)
+            .with_conditioning(ConditioningConfig::new().with_image(image)),
     )
 }
 

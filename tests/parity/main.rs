@@ -6,6 +6,7 @@
 
 mod dit;
 mod dit_weights;
+mod pipeline;
 mod ref_dit;
 mod ref_dit_action;
 mod ref_rollout;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use runner::Family;
 
 /// Every family, in the order in which a defect is easiest to find.
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 11] = [
     Family {
         name: "rope",
         run: rope::run,
@@ -51,6 +52,10 @@ const FAMILIES: [Family; 10] = [
     Family {
         name: "ref_dit",
         run: ref_dit::run,
+    },
+    Family {
+        name: "pipeline",
+        run: pipeline::run,
     },
     Family {
         name: "ref_dit_action",

@@ -62,6 +62,7 @@ pub(crate) fn forward(case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<
         condition: &condition,
         padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
         action: action.map(|action| action.tensor(device)),
+        residuals: None,
         rope: None,
     }))
 }
@@ -121,7 +122,7 @@ fn trace(
         embedding: silu(normed),
         shared: time.shared,
     };
-    for (index, (block, context)) in dit.blocks.iter().zip(&context.key_values).enumerate() {
+    for (index, (block, context)) in dit.blocks.iter().zip(&context.blocks).enumerate() {
         tokens = block.forward(tokens, &time, context, &rope);
         compare(checks, &format!("dbg.block.{index}.{variant}"), &tokens);
     }

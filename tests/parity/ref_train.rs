@@ -79,6 +79,7 @@ impl Step {
             condition: &self.condition,
             padding_mask: None,
             action: Some(case.array("in.action")?.tensor(device)),
+            residuals: None,
             rope: None,
         });
         Ok(self

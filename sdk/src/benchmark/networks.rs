@@ -42,6 +42,7 @@ fn time_dit(config: &DitBenchmark, settings: TimingSettings, device: &Device) ->
             condition: &condition,
             padding_mask: None,
             action: Some(actions.clone()),
+            residuals: None,
             rope: Some(&rope),
         };
         dit.forward(&input)

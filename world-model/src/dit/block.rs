@@ -7,7 +7,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::context::KeyValue;
+use super::context::BlockContext;
 use super::cross_attention::{CrossAttention, CrossAttentionConfig};
 use super::feed_forward::{FeedForward, FeedForwardConfig};
 use super::modulation::{AdaLnModulation, AdaLnModulationConfig, gated_residual, modulate};
@@ -71,7 +71,7 @@ impl DitBlock {
         &self,
         tokens: Tensor<4>,
         time: &TimeEmbedding,
-        context: &KeyValue,
+        context: &BlockContext,
         rope: &RotaryTable,
     ) -> Tensor<4> {
         let tokens = sub_layer(tokens, &self.adaln_modulation_self_attn, time, |x| {

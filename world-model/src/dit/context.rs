@@ -11,15 +11,27 @@ pub struct KeyValue {
     pub value: Tensor<4>,
 }
 
+/// What one block's cross-attention reads.
+#[derive(Debug, Clone)]
+pub struct BlockContext {
+    /// Keys and values of the text.
+    pub text: KeyValue,
+    /// Those of a reference image, where the network attends to one.
+    pub image: Option<KeyValue>,
+}
+
 /// A text context with the keys and values of every block, computed once per episode.
 ///
-/// Made by [`Dit::project_context`](super::Dit::project_context). A batch of one serves any batch of clips.
+/// Made by [`Dit::project_context`](super::Dit::project_context) or
+/// [`project_context_with_image`](super::Dit::project_context_with_image). A batch of one serves any batch of clips.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// Projected text, `[batch, context_tokens, crossattn_emb_channels]`.
     pub tokens: Tensor<3>,
+    /// Projected image, `[batch, image_tokens, model_channels]`, where the network attends to one.
+    pub image: Option<Tensor<3>>,
     /// Keys and values, one entry per block.
-    pub key_values: Vec<KeyValue>,
+    pub blocks: Vec<BlockContext>,
 }
 
 impl Context {
@@ -28,12 +40,15 @@ impl Context {
     /// Guidance between two equal contexts (with the same action) is a no-op, so that a sampler may skip the second
     /// evaluation. Reads the values back from the device: ask once per episode.
     pub fn matches(&self, other: &Self) -> bool {
-        self.tokens.dims() == other.tokens.dims()
-            && self
-                .tokens
-                .clone()
-                .equal(other.tokens.clone())
-                .all()
-                .into_scalar::<bool>()
+        let images = match (&self.image, &other.image) {
+            (Some(image), Some(other)) => are_equal(image, other),
+            (None, None) => true,
+            _ => false,
+        };
+        images && are_equal(&self.tokens, &other.tokens)
     }
+}
+
+fn are_equal(left: &Tensor<3>, right: &Tensor<3>) -> bool {
+    left.dims() == right.dims() && left.clone().equal(right.clone()).all().into_scalar::<bool>()
 }

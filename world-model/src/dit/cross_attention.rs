@@ -8,7 +8,8 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
-use super::context::KeyValue;
+use super::context::{BlockContext, KeyValue};
+use super::image_attention::{ImageAttention, ImageAttentionConfig};
 use super::modulation::linear_without_bias;
 use crate::layers::{RmsNorm, RmsNormConfig, linear_rows, scaled_dot_product};
 
@@ -24,6 +25,9 @@ pub struct CrossAttentionConfig {
     /// Added to the mean square in the norms of queries and keys.
     #[config(default = 1e-6)]
     pub qk_norm_eps: f64,
+    /// Whether tokens attend to a reference image too.
+    #[config(default = false)]
+    pub attends_to_image: bool,
 }
 
 /// Cross-attention with normed queries and keys, without positions.
@@ -41,6 +45,8 @@ pub struct CrossAttention {
     pub q_norm: RmsNorm,
     /// Norm of each key head.
     pub k_norm: RmsNorm,
+    /// Attention to a reference image, where the network has it.
+    pub image: Option<ImageAttention>,
     /// Number of heads.
     pub num_heads: usize,
 }
@@ -61,6 +67,9 @@ impl CrossAttentionConfig {
             output_proj: linear_without_bias(width, width, device),
             q_norm: norm(),
             k_norm: norm(),
+            image: self
+                .attends_to_image
+                .then(|| ImageAttentionConfig::new(width, self.num_heads).init(device)),
             num_heads: self.num_heads,
         }
     }
@@ -92,8 +101,20 @@ impl CrossAttention {
     /// - output: `[batch, frames, tokens, model_channels]`
     ///
     /// # Panics
-    /// If the context's batch is neither 1 nor that of the tokens.
-    pub fn forward(&self, tokens: Tensor<4>, context: &KeyValue) -> Tensor<4> {
+    /// If the context's batch is neither 1 nor that of the tokens, or it has no image for a network that attends to one.
+    pub fn forward(&self, tokens: Tensor<4>, context: &BlockContext) -> Tensor<4> {
+        let Some(attention) = &self.image else {
+            return self.attend_to_text(tokens, &context.text);
+        };
+        let image = context.image.as_ref().expect("this network attends to an image");
+        let [batch, frames, per_frame, width] = tokens.dims();
+        // The output projection has no bias: it may be applied to each part.
+        let seen = attention.attend(tokens.clone(), image);
+        let seen = linear_rows(&self.output_proj, seen).reshape([batch, frames, per_frame, width]);
+        self.attend_to_text(tokens, &context.text) + seen
+    }
+
+    fn attend_to_text(&self, tokens: Tensor<4>, context: &KeyValue) -> Tensor<4> {
         let [batch, frames, per_frame, width] = tokens.dims();
         let [contexts, _, heads, head_dim] = context.key.dims();
         assert!(
@@ -136,9 +157,9 @@ mod tests {
         let layer = CrossAttentionConfig::new(24, 10, 2).init(&device);
         let random = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Default, &device);
         let (tokens, context) = (random([2, 15, 24]).reshape([2, 3, 5, 24]), random([1, 1, 10]));
-        let alone = layer.forward(tokens.clone(), &layer.key_value(context.clone()));
+        let alone = layer.attend_to_text(tokens.clone(), &layer.key_value(context.clone()));
         // Attention to equal tokens takes the general way and has to end in the same place.
-        let repeated = layer.forward(tokens, &layer.key_value(context.repeat_dim(1, 3)));
+        let repeated = layer.attend_to_text(tokens, &layer.key_value(context.repeat_dim(1, 3)));
         let distance: f32 = (alone - repeated).abs().max().into_scalar();
         assert!(distance < 1e-5, "{distance}");
     }

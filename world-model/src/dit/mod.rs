@@ -18,6 +18,7 @@ mod context;
 mod cross_attention;
 mod feed_forward;
 mod final_layer;
+mod image_attention;
 mod model;
 mod modulation;
 mod patch_embed;
@@ -29,14 +30,16 @@ mod timestep;
 
 pub use block::{DitBlock, DitBlockConfig};
 pub use conditioning::{
-    ActionConfig, ActionEmbedder, ActionGrouping, Conditioning, ConditioningConfig, FrameCondition, TimeAddition,
+    ActionConfig, ActionEmbedder, ActionGrouping, Conditioning, ConditioningConfig, FrameCondition, ImageContextConfig,
+    ImageProjection, TimeAddition,
 };
 pub use config::{DitConfig, DitConfigError};
-pub use context::{Context, KeyValue};
+pub use context::{BlockContext, Context, KeyValue};
 pub use cross_attention::{CrossAttention, CrossAttentionConfig};
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use final_layer::{FinalLayer, FinalLayerConfig};
-pub use model::{Dit, DitInput};
+pub use image_attention::{ImageAttention, ImageAttentionConfig};
+pub use model::{BlockResiduals, Dit, DitInput};
 pub use modulation::{AdaLnModulation, AdaLnModulationConfig, Modulation, gated_residual, modulate};
 pub use patch_embed::{PatchEmbed, PatchEmbedConfig, unpatchify};
 pub use rope3d::{AxisRope, Rope3d, RopeExponents};

@@ -14,7 +14,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData, assert_shape};
 use super::block::{DitBlock, DitBlockConfig};
 use super::conditioning::{Conditioning, FrameCondition};
 use super::config::DitConfig;
-use super::context::Context;
+use super::context::{BlockContext, Context};
 use super::cross_attention::CrossAttentionConfig;
 use super::feed_forward::FeedForwardConfig;
 use super::final_layer::{FinalLayer, FinalLayerConfig};
@@ -63,8 +63,26 @@ pub struct DitInput<'a> {
     pub padding_mask: Option<Tensor<4>>,
     /// Actions, `[batch, actions, action_dim]`; needed if and only if the network is conditioned on actions.
     pub action: Option<Tensor<3>>,
+    /// What a control network adds to the tokens between blocks.
+    pub residuals: Option<&'a BlockResiduals>,
     /// Rotary table of this shape from [`Dit::rotary_table`]; none builds it anew.
     pub rope: Option<&'a RotaryTable>,
+}
+
+/// Tokens that are added after every n-th block, from the first on.
+#[derive(Debug, Clone)]
+pub struct BlockResiduals {
+    /// Blocks from one addition to the next.
+    pub every: usize,
+    /// What is added, `[batch, frames, tokens, model_channels]` each.
+    pub tokens: Vec<Tensor<4>>,
+}
+
+impl BlockResiduals {
+    fn after(&self, block: usize) -> Option<&Tensor<4>> {
+        let is_due = block.is_multiple_of(self.every.max(1));
+        is_due.then(|| self.tokens.get(block / self.every.max(1))).flatten()
+    }
 }
 
 impl DitConfig {
@@ -76,7 +94,9 @@ impl DitConfig {
         let (width, heads) = (self.model_channels, self.num_heads);
         let block = DitBlockConfig::new(
             SelfAttentionConfig::new(width, heads).with_qk_norm_eps(self.qk_norm_eps),
-            CrossAttentionConfig::new(width, self.crossattn_emb_channels, heads).with_qk_norm_eps(self.qk_norm_eps),
+            CrossAttentionConfig::new(width, self.crossattn_emb_channels, heads)
+                .with_qk_norm_eps(self.qk_norm_eps)
+                .with_attends_to_image(self.conditioning.image.is_some()),
             FeedForwardConfig::new(width, self.mlp_channels()),
             AdaLnModulationConfig::new(width, self.adaln_lora_dim),
         );
@@ -123,14 +143,17 @@ impl Dit {
             "the rotary table is of another grid than {grid:?}"
         );
         assert_eq!(
-            input.context.key_values.len(),
+            input.context.blocks.len(),
             self.blocks.len(),
             "the context was projected by another network"
         );
 
         let mut tokens = self.x_embedder.forward(self.input_channels(input));
-        for (block, context) in self.blocks.iter().zip(&input.context.key_values) {
+        for (index, (block, context)) in self.blocks.iter().zip(&input.context.blocks).enumerate() {
             tokens = block.forward(tokens, &time, context, rope);
+            if let Some(residual) = input.residuals.and_then(|residuals| residuals.after(index)) {
+                tokens = tokens + residual.clone();
+            }
         }
         let patches = self.final_layer.forward(tokens, &time);
         unpatchify(
@@ -145,18 +168,45 @@ impl Dit {
     ///
     /// # Shapes
     /// - text: `[batch, context_tokens, text_channels]`; a batch of one serves any batch of clips
+    ///
+    /// A network that attends to a reference image gets the context of no image.
     pub fn project_context(&self, text: Tensor<3>) -> Context {
+        self.project_context_with_image(text, None)
+    }
+
+    /// Projects a text embedding and the features of a reference image.
+    ///
+    /// # Shapes
+    /// - text: `[batch, context_tokens, text_channels]`
+    /// - image: `[batch, image_tokens, image_channels]`
+    ///
+    /// # Panics
+    /// If there is an image and the network does not attend to one.
+    pub fn project_context_with_image(&self, text: Tensor<3>, image: Option<Tensor<3>>) -> Context {
         let text = untracked_cast(text, self.dtype());
         let tokens = match &self.crossattn_proj {
             Some(projection) => gelu(linear_rows(projection, text)),
             None => text,
         };
-        let key_values = self
-            .blocks
-            .iter()
-            .map(|block| block.cross_attn.key_value(tokens.clone()))
-            .collect();
-        Context { tokens, key_values }
+        let image = match (&self.conditioning.image, image) {
+            (Some(projection), image) => {
+                let features = image.unwrap_or_else(|| projection.no_image());
+                Some(projection.forward(untracked_cast(features, self.dtype())))
+            }
+            (None, None) => None,
+            (None, Some(_)) => panic!("this network does not attend to an image, but there is one"),
+        };
+        let block_context = |block: &DitBlock| BlockContext {
+            text: block.cross_attn.key_value(tokens.clone()),
+            image: block
+                .cross_attn
+                .image
+                .as_ref()
+                .zip(image.clone())
+                .map(|(attention, image)| attention.key_value(image)),
+        };
+        let blocks = self.blocks.iter().map(block_context).collect();
+        Context { tokens, image, blocks }
     }
 
     /// Builds the rotary table for latents of `[frames, height, width]`.

@@ -44,6 +44,7 @@ impl Clips {
             condition: &self.condition,
             padding_mask: None,
             action: Some(self.actions.clone()),
+            residuals: None,
             rope: None,
         }
     }
@@ -120,6 +121,7 @@ fn a_table_passed_in_is_the_one_that_would_be_built() {
     let context = dit.project_context(text(1, &device));
     let rope = dit.rotary_table([FRAMES, SIZE[0], SIZE[1]], &device);
     let passed = dit.forward(&DitInput {
+        residuals: None,
         rope: Some(&rope),
         ..clips.input(&context)
     });

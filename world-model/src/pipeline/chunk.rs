@@ -1,14 +1,14 @@
 //! One chunk: frames and actions in, frames out, as tensors.
 //!
-//! Source: `cosmos_predict2/action_conditioned.py@687da63` and
-//! `cosmos_predict2/_src/predict2/models/video2world_model_rectified_flow.py@50369b8`.
-//! Differs: only the given frames are encoded, not the black ones behind them, which a causal VAE never looks at.
+//! Source: `cosmos_predict2/action_conditioned.py@687da63`.
+//! Differs: nothing.
 
 use burn::tensor::Tensor;
 
+use super::clip::{ClipInput, sample_clip};
 use super::config::{PredictConfig, PredictNetworks};
-use crate::diffusion::{Branch, ConditionFrames, SamplerProgress, sample};
-use crate::dit::{Context, DitInput, FrameCondition};
+use crate::diffusion::SamplerProgress;
+use crate::dit::Context;
 use crate::layers::RotaryTable;
 
 /// What one chunk starts from.
@@ -52,45 +52,19 @@ pub(super) fn predict_chunk(
     input: ChunkInput,
     progress: impl FnMut(SamplerProgress<'_>),
 ) -> ChunkOutput {
-    let device = input.noise.device();
-    let [batch, channels, frames, height, width] = input.noise.dims();
-    let given = config.given_latents();
-    let given_latents = networks.vae.encode_latents(input.frames);
-    let latents = match frames - given {
-        0 => given_latents.clone(),
-        free => {
-            let blank = Tensor::zeros([batch, channels, free, height, width], &device);
-            Tensor::cat(vec![given_latents.clone(), blank], 2)
-        }
+    let clip = ClipInput {
+        given: Some(input.frames),
+        noise: input.noise,
+        context: &constants.context,
+        negative: constants.negative.as_ref(),
+        action: Some(with_past_actions(input.actions, config)),
+        rope: Some(&constants.rope),
     };
-    let condition = FrameCondition::first_frames(given, [batch, frames, height, width], &device);
-    let actions = with_past_actions(input.actions, config);
-    let network = |latents: Tensor<5>, timesteps: Tensor<2>, branch: Branch| {
-        let context = match (branch, &constants.negative) {
-            (Branch::Unconditional, Some(negative)) => negative,
-            _ => &constants.context,
-        };
-        networks.dit.forward(&DitInput {
-            latents,
-            timesteps,
-            context,
-            condition: &condition,
-            padding_mask: None,
-            action: Some(actions.clone()),
-            rope: Some(&constants.rope),
-        })
-    };
-    let given_frames = ConditionFrames {
-        latents,
-        counts: vec![given; batch],
-    };
-    let guided = constants.negative.is_some();
-    let latents = sample(&config.sampler, input.noise, &given_frames, guided, network, progress);
-    let video = networks.vae.decode_latents(latents.clone());
+    let output = sample_clip(&config.sampler, &networks.vae, &networks.dit, clip, progress);
     ChunkOutput {
-        given_latents,
-        latents,
-        video,
+        given_latents: output.given_latents.expect("a chunk starts from frames"),
+        latents: output.latents,
+        video: output.video,
     }
 }
 

@@ -335,6 +335,7 @@ impl Objective for WorldObjective {
             condition: &condition,
             padding_mask: None,
             action: Some(batch.actions),
+            residuals: None,
             rope: None,
         });
         let generated = |latents: Tensor<5>| latents.narrow(2, 1, frames - 1);

@@ -12,12 +12,18 @@ const IGNORED: [&str; 3] = ["accum_*", "pos_embedder*", "*_extra_state"];
 const WRAPPER: &str = "_checkpoint_wrapped_module";
 
 /// NVIDIA's name → the module's.
-const NVIDIA: [(&str, &str); 13] = [
+const NVIDIA: [(&str, &str); 19] = [
     ("^x_embedder.proj.1", "^x_embedder.proj"),
     ("^t_embedder.1", "^t_embedder"),
     ("^crossattn_proj.0", "^crossattn_proj"),
     ("^action_embedder_B_D", "^conditioning.action.embedding"),
     ("^action_embedder_B_3D", "^conditioning.action.shared"),
+    ("^img_context_proj.0", "^conditioning.image.proj"),
+    ("cross_attn.q_img", "cross_attn.image.q_img"),
+    ("cross_attn.k_img", "cross_attn.image.k_img"),
+    ("cross_attn.v_img", "cross_attn.image.v_img"),
+    ("cross_attn.q_img_norm", "cross_attn.image.q_img_norm"),
+    ("cross_attn.k_img_norm", "cross_attn.image.k_img_norm"),
     ("adaln_modulation_self_attn.1", "adaln_modulation_self_attn.linear_1"),
     ("adaln_modulation_self_attn.2", "adaln_modulation_self_attn.linear_2"),
     ("adaln_modulation_cross_attn.1", "adaln_modulation_cross_attn.linear_1"),
@@ -119,6 +125,11 @@ mod tests {
             ("final_layer.adaln_modulation.1.weight", "norm_out.linear_1.weight"),
             ("final_layer.linear.weight", "proj_out.weight"),
             ("crossattn_proj.0.bias", "crossattn_proj.0.bias"),
+            ("img_context_proj.0.bias", "img_context_proj.0.bias"),
+            (
+                "blocks.2.cross_attn.q_img_norm.weight",
+                "transformer_blocks.2.attn2.q_img_norm.weight",
+            ),
         ];
         let action = "action_embedder_B_3D.fc1.weight";
         assert_eq!(

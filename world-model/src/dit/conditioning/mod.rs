@@ -1,11 +1,12 @@
 //! What is added to the same network: one part per kind of condition.
 //!
 //! Each part is an `Option` in [`Conditioning`] and meets the network at one named point: actions add to the time
-//! embedding ([`TimeAddition`]). A further kind is a file here, a field in both structs, and a call at its point in
+//! embedding ([`TimeAddition`]), a reference image is a second context of the cross-attention. A further kind is a file here, a field in both structs, and a call at its point in
 //! [`Dit::forward`](super::Dit::forward).
 
 mod action;
 mod frames;
+mod image;
 
 use burn::config::Config;
 use burn::module::Module;
@@ -13,6 +14,7 @@ use burn::tensor::Device;
 
 pub use action::{ActionConfig, ActionEmbedder, ActionGrouping, TimeAddition};
 pub use frames::FrameCondition;
+pub use image::{ImageContextConfig, ImageProjection};
 
 use super::config::DitConfigError;
 
@@ -21,6 +23,8 @@ use super::config::DitConfigError;
 pub struct ConditioningConfig {
     /// Actions of the robot.
     pub action: Option<ActionConfig>,
+    /// A reference image.
+    pub image: Option<ImageContextConfig>,
 }
 
 /// Parts that a variant of the network has beside text and given frames.
@@ -28,6 +32,8 @@ pub struct ConditioningConfig {
 pub struct Conditioning {
     /// Embedding of actions.
     pub action: Option<ActionEmbedder>,
+    /// Projection of a reference image's features.
+    pub image: Option<ImageProjection>,
 }
 
 impl ConditioningConfig {
@@ -35,6 +41,7 @@ impl ConditioningConfig {
     pub fn init(&self, model_channels: usize, device: &Device) -> Conditioning {
         Conditioning {
             action: self.action.as_ref().map(|action| action.init(model_channels, device)),
+            image: self.image.as_ref().map(|image| image.init(model_channels, device)),
         }
     }
 
@@ -43,6 +50,7 @@ impl ConditioningConfig {
     /// # Errors
     /// The first field that no part can be built from.
     pub fn validate(&self) -> Result<(), DitConfigError> {
-        self.action.as_ref().map_or(Ok(()), ActionConfig::validate)
+        self.action.as_ref().map_or(Ok(()), ActionConfig::validate)?;
+        self.image.as_ref().map_or(Ok(()), ImageContextConfig::validate)
     }
 }

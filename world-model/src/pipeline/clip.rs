@@ -1,0 +1,91 @@
+//! One clip: text, given frames and actions in, frames out, as tensors.
+//!
+//! Source: `cosmos_predict2/_src/predict2/models/video2world_model_rectified_flow.py@50369b8`.
+//! Differs: only the given frames are encoded, not the black ones behind them, which a causal VAE never looks at.
+
+use burn::tensor::Tensor;
+
+use crate::diffusion::{Branch, ConditionFrames, SamplerConfig, SamplerProgress, sample};
+use crate::dit::{Context, Dit, DitInput, FrameCondition};
+use crate::layers::RotaryTable;
+use crate::vae::WanVae;
+
+/// What one clip starts from.
+#[derive(Debug, Clone)]
+pub struct ClipInput<'a> {
+    /// Given frames, `[batch, 3, given_frames, height, width]`, RGB in `[-1, 1]`; none for a clip from text alone.
+    pub given: Option<Tensor<5>>,
+    /// Noise, `[batch, z_dim, latent_frames, latent_height, latent_width]`, which tells the clip's size.
+    pub noise: Tensor<5>,
+    /// Projected text.
+    pub context: &'a Context,
+    /// Projected negative text, where it differs; without it there is no guidance.
+    pub negative: Option<&'a Context>,
+    /// Actions, `[batch, actions, action_dim]`, for a network that takes them.
+    pub action: Option<Tensor<3>>,
+    /// Rotary positions of the clip's tokens, where they are kept; none builds them anew.
+    pub rope: Option<&'a RotaryTable>,
+}
+
+/// A clip and what it was made from.
+#[derive(Debug, Clone)]
+pub struct ClipOutput {
+    /// Latents of the given frames, `[batch, z_dim, given_latents, latent_height, latent_width]`, if there are any.
+    pub given_latents: Option<Tensor<5>>,
+    /// Sampled latents with the given ones in front, as the sampler left them.
+    pub latents: Tensor<5>,
+    /// Decoded latents, `[batch, 3, frames, height, width]`, not clamped.
+    pub video: Tensor<5>,
+}
+
+/// Samples one clip.
+///
+/// # Panics
+/// If the given frames do not fit the VAE's compression in time, or their latents not the noise.
+pub fn sample_clip(
+    sampler: &SamplerConfig,
+    vae: &WanVae,
+    dit: &Dit,
+    input: ClipInput<'_>,
+    progress: impl FnMut(SamplerProgress<'_>),
+) -> ClipOutput {
+    let device = input.noise.device();
+    let [batch, channels, frames, height, width] = input.noise.dims();
+    let given_latents = input.given.map(|frames| vae.encode_latents(frames));
+    let given = given_latents.as_ref().map_or(0, |latents| latents.dims()[2]);
+    let blank = |frames: usize| Tensor::zeros([batch, channels, frames, height, width], &device);
+    let latents = match (&given_latents, frames - given) {
+        (Some(latents), 0) => latents.clone(),
+        (Some(latents), free) => Tensor::cat(vec![latents.clone(), blank(free)], 2),
+        (None, _) => blank(frames),
+    };
+    let condition = FrameCondition::first_frames(given, [batch, frames, height, width], &device);
+    let network = |latents: Tensor<5>, timesteps: Tensor<2>, branch: Branch| {
+        let context = match (branch, input.negative) {
+            (Branch::Unconditional, Some(negative)) => negative,
+            _ => input.context,
+        };
+        dit.forward(&DitInput {
+            latents,
+            timesteps,
+            context,
+            condition: &condition,
+            padding_mask: None,
+            action: input.action.clone(),
+            residuals: None,
+            rope: input.rope,
+        })
+    };
+    let given_frames = ConditionFrames {
+        latents,
+        counts: vec![given; batch],
+    };
+    let guided = input.negative.is_some();
+    let latents = sample(sampler, input.noise, &given_frames, guided, network, progress);
+    let video = vae.decode_latents(latents.clone());
+    ClipOutput {
+        given_latents,
+        latents,
+        video,
+    }
+}
