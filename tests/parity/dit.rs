@@ -55,6 +55,8 @@ fn forward(case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<5>, Box<dyn
         condition: &condition,
         padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
         action: None,
+        view_ids: None,
+        camera: None,
         rope: None,
     }))
 }

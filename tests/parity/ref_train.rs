@@ -78,6 +78,8 @@ impl Step {
             context: &context,
             condition: &self.condition,
             padding_mask: None,
+            view_ids: None,
+            camera: None,
             action: Some(case.array("in.action")?.tensor(device)),
             rope: None,
         });

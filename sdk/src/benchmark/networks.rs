@@ -41,6 +41,8 @@ fn time_dit(config: &DitBenchmark, settings: TimingSettings, device: &Device) ->
             context: &context,
             condition: &condition,
             padding_mask: None,
+            view_ids: None,
+            camera: None,
             action: Some(actions.clone()),
             rope: Some(&rope),
         };

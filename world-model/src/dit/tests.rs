@@ -43,6 +43,8 @@ impl Clips {
             context,
             condition: &self.condition,
             padding_mask: None,
+            view_ids: None,
+            camera: None,
             action: Some(self.actions.clone()),
             rope: None,
         }

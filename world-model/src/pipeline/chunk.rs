@@ -76,6 +76,8 @@ pub(super) fn predict_chunk(
             context,
             condition: &condition,
             padding_mask: None,
+            view_ids: None,
+            camera: None,
             action: Some(actions.clone()),
             rope: Some(&constants.rope),
         })

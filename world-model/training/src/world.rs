@@ -334,6 +334,8 @@ impl Objective for WorldObjective {
             context: &network.project_context(text),
             condition: &condition,
             padding_mask: None,
+            view_ids: None,
+            camera: None,
             action: Some(batch.actions),
             rope: None,
         });
