@@ -104,8 +104,8 @@ impl PinholeCamera {
     pub fn validate(&self, index: usize) -> Result<(), CameraError> {
         let camera = index;
         let determinant = determinant(&self.camera_from_world.map(|[x, y, z, _]| [x, y, z].map(f64::from)));
-        // Not a number is not near 1 either.
-        if !((determinant - 1.0).abs() <= ROTATION_TOLERANCE) {
+        let distance = (determinant - 1.0).abs();
+        if distance.is_nan() || distance > ROTATION_TOLERANCE {
             return Err(CameraError::Rotation { camera, determinant });
         }
         let translation = self.camera_from_world.map(|[_, _, _, translation]| translation);
@@ -135,7 +135,7 @@ pub(super) fn dot<const N: usize>(left: [f64; N], right: [f64; N]) -> f64 {
 }
 
 /// Returns the vector product.
-pub(super) fn cross(left: [f64; 3], right: [f64; 3]) -> [f64; 3] {
+fn cross(left: [f64; 3], right: [f64; 3]) -> [f64; 3] {
     std::array::from_fn(|axis| {
         let (next, last) = ((axis + 1) % 3, (axis + 2) % 3);
         left[next] * right[last] - left[last] * right[next]

@@ -8,7 +8,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::error::CameraError;
-use super::pinhole::{PinholeCamera, PosePrecision, cross, dot, inverse};
+use super::pinhole::{PinholeCamera, PosePrecision, dot, inverse};
 
 /// Numbers of one ray: its moment about the origin, then its direction.
 const RAY: usize = 6;
@@ -102,7 +102,7 @@ impl Rays {
         let ray = self.world_from_pixel.map(|row| dot(row, pixel));
         let length = dot(ray, ray).sqrt().max(self.precision.min_length());
         let direction = ray.map(|value| self.precision.round(value / length));
-        let moment = cross(self.centre, direction).map(|value| self.precision.round(value));
+        let moment = self.rounded_cross(self.centre, direction);
         [
             moment[0],
             moment[1],
@@ -112,6 +112,15 @@ impl Rays {
             direction[2],
         ]
         .map(|value| value as f32)
+    }
+
+    /// Returns the vector product in the arithmetic of the poses: products and differences are rounded.
+    fn rounded_cross(&self, left: [f64; 3], right: [f64; 3]) -> [f64; 3] {
+        let product = |one: usize, other: usize| self.precision.round(left[one] * right[other]);
+        std::array::from_fn(|axis| {
+            let (next, last) = ((axis + 1) % 3, (axis + 2) % 3);
+            self.precision.round(product(next, last) - product(last, next))
+        })
     }
 }
 

@@ -95,7 +95,7 @@ impl Dit {
         let [times, rows, columns] = self.x_embedder.grid([frames, height, width]);
         assert_eq!(times, 1, "frames of a step of a stream");
         assert!(
-            self.conditioning.views.is_none() && input.camera.is_none(),
+            self.conditioning.views.is_none() && self.blocks.iter().all(|block| block.cam_encoder.is_none()),
             "networks with views or cameras cannot stream frame by frame"
         );
         let addition = input.action.clone().map(|action| {

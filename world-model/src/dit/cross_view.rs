@@ -67,7 +67,7 @@ impl CrossView {
         let clips = self.normed(tokens.clone()).chunk(groups, 0).into_iter();
         let attended = clips
             .zip(&views.neighbours)
-            .map(|(clips, neighbours)| self.attend(clips, neighbours))
+            .map(|(clips, neighbours)| self.attend(&clips, neighbours))
             .collect();
         tokens + Tensor::cat(attended, 0)
     }
@@ -87,7 +87,7 @@ impl CrossView {
     }
 
     /// Attends in clips whose views have the same neighbours.
-    fn attend(&self, clips: Tensor<4>, neighbours: &[Vec<usize>]) -> Tensor<4> {
+    fn attend(&self, clips: &Tensor<4>, neighbours: &[Vec<usize>]) -> Tensor<4> {
         let [batch, frames, per_frame, width] = clips.dims();
         let views = neighbours.len();
         let steps = frames / views;

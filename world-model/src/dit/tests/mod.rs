@@ -1,5 +1,7 @@
 //! What the whole network promises.
 
+mod variants;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Distribution, Gradients, Tensor};
 
