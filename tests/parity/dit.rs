@@ -53,6 +53,8 @@ fn forward(case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<5>, Box<dyn
         padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
         action: None,
         residuals: residuals.as_ref(),
+        view_ids: None,
+        camera: None,
         rope: None,
     }))
 }
@@ -63,7 +65,12 @@ fn context(case: &Case, dit: &Dit, device: &Device) -> Result<Context, CaseError
 }
 
 /// Reads what a control network added, `[batch, tokens, width]` each.
-fn residuals(case: &Case, dit: &Dit, latents: [usize; 5], device: &Device) -> Result<Option<BlockResiduals>, CaseError> {
+fn residuals(
+    case: &Case,
+    dit: &Dit,
+    latents: [usize; 5],
+    device: &Device,
+) -> Result<Option<BlockResiduals>, CaseError> {
     let names = case.names_after("in.control_residual.");
     let mut places: Vec<usize> = names.filter_map(|place| place.parse().ok()).collect();
     if places.is_empty() {

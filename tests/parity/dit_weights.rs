@@ -1,12 +1,14 @@
 //! Building a transformer from a case: its config under upstream's or diffusers' field names, and its weights.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use burn::tensor::Device;
 use serde_json::Value;
 use worldloop::world_model::checkpoint::{CheckpointSource, KeyMap, load_into};
 use worldloop::world_model::dit::{
-    ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, ImageContextConfig, RopeExponents,
+    ActionConfig, ActionGrouping, CameraConfig, ConditioningConfig, Dit, DitConfig, ImageContextConfig, RopeExponents,
+    ViewsConfig,
 };
 use worldloop_tests::{Case, CaseError};
 
@@ -31,8 +33,17 @@ pub(crate) fn nvidia_config(case: &Case, json: &Value, rope: RopeExponents) -> R
         .with_rope_w_extrapolation_ratio(number("rope_w_extrapolation_ratio")?)
         .with_rope_t_extrapolation_ratio(number("rope_t_extrapolation_ratio")?)
         .with_rope_exponents(rope);
+    let conditioning = ConditioningConfig::new()
+        .with_action(action_config(case, json)?)
+        .with_views(views_config(case, json)?)
+        .with_camera(camera_config(case));
+    Ok(config.with_conditioning(conditioning))
+}
+
+fn action_config(case: &Case, json: &Value) -> Result<Option<ActionConfig>, CaseError> {
+    let size = |name: &str| case.field::<usize>(json, name);
     let Ok(action_dim) = size("action_dim") else {
-        return Ok(config);
+        return Ok(None);
     };
     let grouping = match size("num_action_per_chunk") {
         Ok(num_action_per_chunk) => ActionGrouping::WholeChunk { num_action_per_chunk },
@@ -41,8 +52,57 @@ pub(crate) fn nvidia_config(case: &Case, json: &Value, rope: RopeExponents) -> R
         },
     };
     let hidden = size("hidden_dim_in_action_embedder").ok();
-    let action = ActionConfig::new(action_dim, grouping).with_hidden_dim_in_action_embedder(hidden);
-    Ok(config.with_conditioning(ConditioningConfig::new().with_action(Some(action))))
+    Ok(Some(
+        ActionConfig::new(action_dim, grouping).with_hidden_dim_in_action_embedder(hidden),
+    ))
+}
+
+/// Reads what tells views apart; a switch that a class does not have is off.
+fn views_config(case: &Case, json: &Value) -> Result<Option<ViewsConfig>, CaseError> {
+    let size = |name: &str| case.field::<usize>(json, name);
+    let is_on = |name: &str| case.field::<bool>(json, name).unwrap_or(false);
+    let (Ok(state_t), Ok(cameras)) = (size("state_t"), size("n_cameras_emb")) else {
+        return Ok(None);
+    };
+    let channels = is_on("concat_view_embedding")
+        .then(|| size("view_condition_dim"))
+        .transpose()?;
+    let map = is_on("enable_cross_view_attn")
+        .then(|| neighbours(case, json, cameras))
+        .transpose()?;
+    Ok(Some(
+        ViewsConfig::new(state_t, cameras)
+            .with_view_condition_dim(channels)
+            .with_adaln_view_embedding(is_on("adaln_view_embedding"))
+            .with_cross_view_attn_map(map),
+    ))
+}
+
+/// Turns the map of camera names to one of camera numbers.
+fn neighbours(case: &Case, json: &Value, cameras: usize) -> Result<Vec<Vec<usize>>, CaseError> {
+    let ids: BTreeMap<String, usize> = case.field(json, "camera_to_view_id")?;
+    let map: BTreeMap<String, Vec<String>> = case.field(json, "cross_view_attn_map_str")?;
+    let id = |name: &String| {
+        ids.get(name).copied().ok_or_else(|| CaseError::Field {
+            id: case.id.clone(),
+            field: format!("camera_to_view_id.{name}"),
+        })
+    };
+    let mut neighbours = vec![Vec::new(); cameras];
+    for (name, others) in &map {
+        let others: Result<Vec<usize>, CaseError> = others.iter().map(id).collect();
+        if let Some(list) = neighbours.get_mut(id(name)?) {
+            *list = others?;
+        }
+    }
+    Ok(neighbours)
+}
+
+/// Networks conditioned on cameras are those whose inputs hold rays.
+fn camera_config(case: &Case) -> Option<CameraConfig> {
+    let rays = case.array("in.camera").ok()?;
+    let channels = rays.shape.last().copied()?;
+    Some(CameraConfig::new().with_camera_channels(channels))
 }
 
 /// Reads a config under the field names of diffusers' `CosmosTransformer3DModel`.

@@ -7,8 +7,12 @@
 mod dit;
 mod dit_weights;
 mod pipeline;
+mod plucker;
 mod ref_dit;
 mod ref_dit_action;
+mod ref_dit_camera;
+mod ref_dit_causal;
+mod ref_dit_multiview;
 mod ref_rollout;
 mod ref_sampler;
 mod ref_train;
@@ -24,7 +28,7 @@ use std::process::ExitCode;
 use runner::Family;
 
 /// Every family, in the order in which a defect is easiest to find.
-const FAMILIES: [Family; 11] = [
+const FAMILIES: [Family; 14] = [
     Family {
         name: "rope",
         run: rope::run,
@@ -60,6 +64,18 @@ const FAMILIES: [Family; 11] = [
     Family {
         name: "ref_dit_action",
         run: ref_dit_action::run,
+    },
+    Family {
+        name: "plucker",
+        run: plucker::run,
+    },
+    Family {
+        name: "ref_dit_camera",
+        run: ref_dit_camera::run,
+    },
+    Family {
+        name: "ref_dit_multiview",
+        run: ref_dit_multiview::run,
     },
     Family {
         name: "ref_rollout",

@@ -85,7 +85,11 @@ fn sampler(case: &Case, guidance_scale: f64) -> Result<SamplerConfig, Box<dyn Er
             SigmaTable::Shift { shift: 5.0 }
         },
         guidance_scale,
-        network_time: if time == "int" { NetworkTime::Integer } else { NetworkTime::Exact },
+        network_time: if time == "int" {
+            NetworkTime::Integer
+        } else {
+            NetworkTime::Exact
+        },
         conditional_frame_timestep: (given_time >= 0.0).then_some(1000.0 * given_time),
         ..SamplerConfig::default()
     })

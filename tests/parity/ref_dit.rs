@@ -3,9 +3,8 @@
 use std::error::Error;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::activation::silu;
-use burn::tensor::{DType, Device, Int, Tensor};
-use worldloop::world_model::dit::{Dit, DitInput, FrameCondition, RopeExponents, TimeEmbedding};
+use burn::tensor::{DType, Device, Tensor};
+use worldloop::world_model::dit::{Context, Dit, DitInput, FrameCondition, RopeExponents};
 use worldloop::world_model::layers::RotaryTable;
 use worldloop_tests::{Array, Case, CaseError, Check, Checks, Tolerance};
 
@@ -52,19 +51,60 @@ pub(crate) fn compare_velocities(case: &Case, checks: &mut Checks<'_>, device: &
 
 /// Runs the network on the case's inputs.
 pub(crate) fn forward(case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<5>, Box<dyn Error>> {
-    let condition = FrameCondition::from_mask(case.array("in.condition_mask")?.tensor(device));
-    let context = dit.project_context(case.array("in.crossattn_emb")?.tensor(device));
-    let action = case.has("in.action").then(|| case.array("in.action")).transpose()?;
-    Ok(dit.forward(&DitInput {
-        latents: case.array("in.x")?.tensor(device),
-        timesteps: timesteps(case, device)?,
-        context: &context,
-        condition: &condition,
-        padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
-        action: action.map(|action| action.tensor(device)),
-        residuals: None,
-        rope: None,
-    }))
+    let inputs = Inputs::read(case, dit, device)?;
+    Ok(dit.forward(&inputs.dit_input()))
+}
+
+/// The case's inputs, as far as it has them.
+struct Inputs {
+    latents: Tensor<5>,
+    timesteps: Tensor<2>,
+    context: Context,
+    condition: FrameCondition,
+    padding_mask: Option<Tensor<4>>,
+    action: Option<Tensor<3>>,
+    view_ids: Option<Vec<Vec<usize>>>,
+    camera: Option<Tensor<5>>,
+}
+
+impl Inputs {
+    fn read(case: &Case, dit: &Dit, device: &Device) -> Result<Self, CaseError> {
+        Ok(Self {
+            latents: case.array("in.x")?.tensor(device),
+            timesteps: timesteps(case, device)?,
+            context: dit.project_context(case.array("in.crossattn_emb")?.tensor(device)),
+            condition: FrameCondition::from_mask(case.array("in.condition_mask")?.tensor(device)),
+            padding_mask: case.array("in.padding_mask").ok().map(|mask| mask.tensor(device)),
+            action: case.array("in.action").ok().map(|action| action.tensor(device)),
+            view_ids: view_ids(case)?,
+            camera: case.array("in.camera").ok().map(|camera| camera.tensor(device)),
+        })
+    }
+
+    fn dit_input(&self) -> DitInput<'_> {
+        DitInput {
+            padding_mask: self.padding_mask.clone(),
+            action: self.action.clone(),
+            view_ids: self.view_ids.as_deref(),
+            camera: self.camera.clone(),
+            ..DitInput::new(
+                self.latents.clone(),
+                self.timesteps.clone(),
+                &self.context,
+                &self.condition,
+            )
+        }
+    }
+}
+
+/// Brings the camera of every frame, `[batch, frames]`, to that of every view.
+fn view_ids(case: &Case) -> Result<Option<Vec<Vec<usize>>>, CaseError> {
+    let Ok(stored) = case.array("in.view_indices") else {
+        return Ok(None);
+    };
+    let per_view: usize = case.field(&case.config, "state_t")?;
+    let of_clip = |row: &[f64]| row.iter().step_by(per_view).map(|id| *id as usize).collect();
+    Ok(Some(stored.values.chunks(stored.shape[1]).map(of_clip).collect()))
 }
 
 /// Brings `[batch]` to `[batch, 1]`.
@@ -85,32 +125,33 @@ fn trace(
     variant: &str,
     device: &Device,
 ) -> Result<(), Box<dyn Error>> {
-    let context = dit.project_context(case.array("in.crossattn_emb")?.tensor(device));
-    checks.locate("dbg.context", &Array::from_tensor(&context.tokens));
+    let inputs = Inputs::read(case, dit, device)?;
+    let input = inputs.dit_input();
+    checks.locate("dbg.context", &Array::from_tensor(&inputs.context.tokens));
 
-    let condition = FrameCondition::from_mask(case.array("in.condition_mask")?.tensor(device));
+    let conditions = dit.block_conditions(&input);
     let scale: f64 = case.field(&case.config, "timestep_scale")?;
-    let time = dit.t_embedder.forward(timesteps(case, device)?.mul_scalar(scale));
-    let time = match &dit.conditioning.action {
-        Some(embedder) => {
-            let action = case.array("in.action")?.tensor(device);
-            embedder.forward(action, &condition).add_to(time)
-        }
-        None => time,
+    let time = dit.t_embedder.forward(inputs.timesteps.clone().mul_scalar(scale));
+    let time = match (&dit.conditioning.action, &inputs.action) {
+        (Some(embedder), Some(action)) => embedder.forward(action.clone(), &inputs.condition).add_to(time),
+        _ => time,
     };
     let normed = dit.t_embedding_norm.forward_f32(time.embedding);
     for suffix in [String::new(), format!(".{variant}")] {
         checks.locate(&format!("dbg.e{suffix}"), &Array::from_tensor(&normed));
-        checks.locate(&format!("dbg.lora{suffix}"), &Array::from_tensor(&time.shared));
+        let shared = Array::from_tensor(&conditions.time.shared);
+        checks.locate(&format!("dbg.lora{suffix}"), &shared);
     }
+    let [batch, _, frames, height, width] = inputs.latents.dims();
+    if let Some(views) = &dit.conditioning.views
+        && let Some(modulation) = &views.modulation
+    {
+        let ids = views.ids(inputs.view_ids.as_deref(), batch, frames);
+        checks.locate("dbg.view_mod_9D", &Array::from_tensor(&modulation.forward(&ids)));
+    }
+    trace_phases(case, checks, &conditions.rope, variant)?;
 
-    let latents: Tensor<5> = case.array("in.x")?.tensor(device);
-    let [_, _, frames, height, width] = latents.dims();
-    let rope = dit.rotary_table([frames, height, width], device);
-    trace_phases(case, checks, &rope, variant)?;
-    let mut tokens = dit
-        .x_embedder
-        .forward(input_channels(case, latents, device)?.cast(dit.dtype()));
+    let mut tokens = dit.embed(&input);
     let grid = dit.x_embedder.grid([frames, height, width]);
     let compare = |checks: &mut Checks<'_>, name: &str, tokens: &Tensor<4>| {
         let array = Array::from_tensor(tokens);
@@ -118,37 +159,14 @@ fn trace(
         checks.locate(name, &array.reshaped(&shape));
     };
     compare(checks, "dbg.x0", &tokens);
-    let time = TimeEmbedding {
-        embedding: silu(normed),
-        shared: time.shared,
-    };
-    for (index, (block, context)) in dit.blocks.iter().zip(&context.blocks).enumerate() {
-        tokens = block.forward(tokens, &time, context, &rope);
+    for (index, (block, context)) in dit.blocks.iter().zip(&inputs.context.blocks).enumerate() {
+        tokens = block.forward(tokens, &conditions, context);
         compare(checks, &format!("dbg.block.{index}.{variant}"), &tokens);
     }
     compare(checks, &format!("dbg.block.last.{variant}"), &tokens);
+    let final_tokens = dit.final_layer.forward(tokens, &conditions.time);
+    compare(checks, &format!("dbg.final_tokens.{variant}"), &final_tokens);
     Ok(())
-}
-
-/// Joins latents, condition mask and padding mask, which is brought to the latents' size by taking every n-th pixel.
-fn input_channels(case: &Case, latents: Tensor<5>, device: &Device) -> Result<Tensor<5>, CaseError> {
-    let condition: Tensor<5> = case.array("in.condition_mask")?.tensor(device);
-    let [_, _, frames, height, width] = latents.dims();
-    if !case.field::<bool>(&case.config, "concat_padding_mask")? {
-        return Ok(Tensor::cat(vec![latents, condition], 1));
-    }
-    let padding: Tensor<4> = match case.array("in.padding_mask") {
-        Ok(mask) => mask.tensor(device),
-        Err(_) => Tensor::zeros([latents.dims()[0], 1, height, width], device),
-    };
-    let [batch, _, rows, columns] = padding.dims();
-    let every = |length: usize, wanted: usize| {
-        let indices = (0..wanted).map(|index| (index * length / wanted) as i32);
-        Tensor::<1, Int>::from_data(indices.collect::<Vec<_>>().as_slice(), device)
-    };
-    let padding = padding.select(2, every(rows, height)).select(3, every(columns, width));
-    let padding = padding.unsqueeze_dim::<5>(2).expand([batch, 1, frames, height, width]);
-    Ok(Tensor::cat(vec![latents, condition, padding], 1))
 }
 
 /// Compares phases through their cosines, of which the table has one per pair of channels.
@@ -158,7 +176,8 @@ fn trace_phases(case: &Case, checks: &mut Checks<'_>, rope: &RotaryTable, varian
         return Ok(());
     };
     let half = phases.shape[1] / 2;
-    let rows = phases.values.chunks(2 * half);
+    // A table of one view stands for all views.
+    let rows = phases.values.chunks(2 * half).take(rope.tokens());
     let stored = Array {
         shape: vec![rope.tokens(), half],
         values: rows

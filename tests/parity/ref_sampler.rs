@@ -1,7 +1,7 @@
 //! Family `ref_sampler`: NVIDIA's UniPC scheduler and the loop of its distilled models.
 
 use burn::tensor::{DType, Device, Tensor};
-use worldloop::world_model::diffusion::{SchedulerKind, SigmaTable, TrigFlow, TrigFlowStep};
+use worldloop::world_model::diffusion::{SchedulerKind, SigmaTable, TrigFlow, TrigFlowRounding, TrigFlowStep};
 use worldloop_tests::{Array, Case, Checks};
 
 use crate::runner::{CaseResult, Outcome};
@@ -77,10 +77,13 @@ fn trigflow(case: &Case, checks: &mut Checks<'_>, device: &Device) -> CaseResult
     };
     checks.compare("out.coeffs_skip_out_in_noise", &coefficients)?;
 
-    for (name, round_time) in [("exact", false), ("time_bf16", true)] {
+    for (name, rounding) in [
+        ("exact", TrigFlowRounding::Exact),
+        ("time_bf16", TrigFlowRounding::Time),
+    ] {
         let flow = TrigFlow {
             angles: angles.clone(),
-            round_time,
+            rounding,
         };
         let noise: Tensor<5> = case.array("in.noise")?.tensor(device);
         let steps = flow.sample(noise, |sample, time| VELOCITY.at(&sample.cast(DType::F32), time));

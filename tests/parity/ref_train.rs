@@ -73,14 +73,13 @@ impl Step {
     fn velocity(&self, case: &Case, dit: &Dit, device: &Device) -> Result<Tensor<5>, Box<dyn Error>> {
         let context = dit.project_context(case.array("in.crossattn_emb")?.tensor(device));
         let predicted = dit.forward(&DitInput {
-            latents: self.condition.merge(self.clean.clone(), self.noisy.clone()),
-            timesteps: self.timesteps.clone(),
-            context: &context,
-            condition: &self.condition,
-            padding_mask: None,
             action: Some(case.array("in.action")?.tensor(device)),
-            residuals: None,
-            rope: None,
+            ..DitInput::new(
+                self.condition.merge(self.clean.clone(), self.noisy.clone()),
+                self.timesteps.clone(),
+                &context,
+                &self.condition,
+            )
         });
         Ok(self
             .condition

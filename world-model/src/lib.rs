@@ -3,6 +3,7 @@
 //! The networks are those of Cosmos-Predict2.5, written for Burn. Tensors go in and tensors come out; nothing here
 //! knows of robots, policies or episodes on disk.
 
+pub mod camera;
 pub mod checkpoint;
 pub mod diffusion;
 pub mod dit;

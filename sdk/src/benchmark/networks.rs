@@ -36,14 +36,14 @@ fn time_dit(config: &DitBenchmark, settings: TimingSettings, device: &Device) ->
     );
     time("dit_forward", settings, || {
         let input = DitInput {
-            latents: latents.clone(),
-            timesteps: Tensor::full([batch, 1], 500.0, device),
-            context: &context,
-            condition: &condition,
-            padding_mask: None,
             action: Some(actions.clone()),
-            residuals: None,
             rope: Some(&rope),
+            ..DitInput::new(
+                latents.clone(),
+                Tensor::full([batch, 1], 500.0, device),
+                &context,
+                &condition,
+            )
         };
         dit.forward(&input)
     })

@@ -19,5 +19,5 @@ pub use noise::NumpyRandom;
 pub use sampler::{Branch, ConditionFrames, NetworkTime, SamplerConfig, SamplerProgress, sample};
 pub use scheduler::{Scheduler, SchedulerKind};
 pub use sigmas::{SigmaSchedule, SigmaTable};
-pub use trigflow::{TrigFlow, TrigFlowCoefficients, TrigFlowStep};
+pub use trigflow::{TrigFlow, TrigFlowCoefficients, TrigFlowRounding, TrigFlowStep};
 pub use unipc::UniPc;

@@ -2,7 +2,7 @@
 //!
 //! Source: `cosmos_transfer2/_src/interactive/methods/cosmos2_interactive_model.py` and
 //! `_src/predict2/modules/denoiser_scaling.py` (`RectifiedFlow_sCMWrapper`) of cosmos-transfer2.5@2ff49d0.
-//! Differs: rounding of the time to bfloat16 is a choice.
+//! Differs: what is rounded to bfloat16 is a choice.
 
 use std::f64::consts::FRAC_PI_2;
 
@@ -31,13 +31,24 @@ pub struct TrigFlowStep {
     pub sample: Tensor<5>,
 }
 
+/// What a loop rounds to bfloat16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrigFlowRounding {
+    /// Nothing.
+    Exact,
+    /// The time that the network sees, as the released loop over whole clips does.
+    Time,
+    /// Angles, and every coefficient computed from them, as the released loop over single frames does.
+    Coefficients,
+}
+
 /// Angles from noise, at a right angle, to clean, at zero; the last angle is left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrigFlow {
     /// Falling angles in radians, one per evaluation.
     pub angles: Vec<f64>,
-    /// Whether the time is rounded to bfloat16 before the network sees it, as the released loop does.
-    pub round_time: bool,
+    /// What is rounded to bfloat16.
+    pub rounding: TrigFlowRounding,
 }
 
 impl TrigFlow {
@@ -46,7 +57,7 @@ impl TrigFlow {
         let angles = vec![FRAC_PI_2, 15f64.atan(), 5f64.atan(), (5.0 / 3.0f64).atan()];
         Self {
             angles,
-            round_time: true,
+            rounding: TrigFlowRounding::Time,
         }
     }
 
@@ -63,6 +74,38 @@ impl TrigFlow {
         }
     }
 
+    /// Returns the coefficients at an angle as this loop rounds them.
+    fn rounded_coefficients(&self, angle: f64) -> TrigFlowCoefficients {
+        let exact = Self::coefficients(angle);
+        match self.rounding {
+            TrigFlowRounding::Exact => exact,
+            TrigFlowRounding::Time => TrigFlowCoefficients {
+                noise: to_bf16(exact.noise),
+                ..exact
+            },
+            TrigFlowRounding::Coefficients => {
+                let exact = Self::coefficients(to_bf16(angle));
+                TrigFlowCoefficients {
+                    skip: to_bf16(exact.skip),
+                    out: to_bf16(exact.out),
+                    input: to_bf16(exact.input),
+                    noise: to_bf16(exact.noise),
+                }
+            }
+        }
+    }
+
+    /// Returns the factors of clean sample and noise at an angle.
+    fn mixture(&self, angle: f64) -> [f64; 2] {
+        match self.rounding {
+            TrigFlowRounding::Exact | TrigFlowRounding::Time => [angle.cos(), angle.sin()],
+            TrigFlowRounding::Coefficients => {
+                let angle = to_bf16(angle);
+                [to_bf16(angle.cos()), to_bf16(angle.sin())]
+            }
+        }
+    }
+
     /// Runs the loop from `noise`, which is mixed in again at every step.
     ///
     /// `network` gets the scaled sample in float32 and the time.
@@ -74,19 +117,18 @@ impl TrigFlow {
         let mut sample = noise.clone();
         let mut steps = Vec::with_capacity(self.angles.len());
         for (index, &angle) in self.angles.iter().enumerate() {
-            let factors = Self::coefficients(angle);
-            let time = if self.round_time {
-                bf16::from_f64(factors.noise).to_f64()
-            } else {
-                factors.noise
-            };
-            let output = network(sample.clone().mul_scalar(factors.input).cast(DType::F32), time).cast(DType::F64);
+            let factors = self.rounded_coefficients(angle);
+            let scaled = sample.clone().mul_scalar(factors.input).cast(DType::F32);
+            let output = network(scaled, factors.noise).cast(DType::F64);
             let clean = sample.mul_scalar(factors.skip).add(output.mul_scalar(factors.out));
             sample = match self.angles.get(index + 1) {
-                Some(next) => clean
-                    .clone()
-                    .mul_scalar(next.cos())
-                    .add(noise.clone().mul_scalar(next.sin())),
+                Some(next) => {
+                    let [of_clean, of_noise] = self.mixture(*next);
+                    clean
+                        .clone()
+                        .mul_scalar(of_clean)
+                        .add(noise.clone().mul_scalar(of_noise))
+                }
                 None => clean.clone(),
             };
             steps.push(TrigFlowStep {
@@ -98,9 +140,27 @@ impl TrigFlow {
     }
 }
 
+fn to_bf16(value: f64) -> f64 {
+    bf16::from_f64(value).to_f64()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounded_angles_have_the_times_of_the_released_loop_over_frames() {
+        let flow = TrigFlow {
+            rounding: TrigFlowRounding::Coefficients,
+            ..TrigFlow::four_steps()
+        };
+        let times: Vec<f64> = flow
+            .angles
+            .iter()
+            .map(|angle| flow.rounded_coefficients(*angle).noise)
+            .collect();
+        assert_eq!(times, [1.0, 0.94140625, 0.8359375, 0.625]);
+    }
 
     #[test]
     fn four_steps_have_the_published_times() {

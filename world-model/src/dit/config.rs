@@ -3,7 +3,7 @@
 use burn::config::Config;
 use thiserror::Error;
 
-use super::conditioning::{ActionConfig, ActionGrouping, ConditioningConfig};
+use super::conditioning::{ActionConfig, ActionGrouping, CameraConfig, ConditioningConfig, ViewsConfig};
 use super::rope3d::{Rope3d, RopeExponents};
 
 /// Configuration of a [`Dit`](super::Dit).
@@ -97,6 +97,14 @@ pub enum DitConfigError {
         /// Value found.
         found: f64,
     },
+    /// The map of neighbouring cameras does not fit the cameras.
+    #[error(
+        "DiT config: `cross_view_attn_map` must have one list for each of the {cameras} cameras, of numbers below {cameras}"
+    )]
+    Neighbours {
+        /// Number of cameras.
+        cameras: usize,
+    },
 }
 
 impl DitConfig {
@@ -119,6 +127,24 @@ impl DitConfig {
             },
         );
         Self::predict2_5_2b().with_conditioning(ConditioningConfig::new().with_action(Some(action)))
+    }
+
+    /// Returns the released 2B network for seven cameras of a car, 8 latent frames each.
+    ///
+    /// Its guidance starts from the unconditional velocity, where that of the other networks starts from the
+    /// conditional one.
+    pub fn auto_multiview_2b() -> Self {
+        let views = ViewsConfig::new(8, 7).with_view_condition_dim(Some(7));
+        Self::predict2_5_2b()
+            .with_rope_t_extrapolation_ratio(8.0 / 24.0)
+            .with_conditioning(ConditioningConfig::new().with_views(Some(views)))
+    }
+
+    /// Returns the released camera-controlled 2B network for three cameras of a robot (`robot/multiview-agibot`).
+    ///
+    /// Its views follow each other on one time axis without a restart and are told apart by their rays.
+    pub fn robot_multiview_agibot_2b() -> Self {
+        Self::predict2_5_2b().with_conditioning(ConditioningConfig::new().with_camera(Some(CameraConfig::new())))
     }
 
     /// Returns an action-conditioned network that runs in milliseconds on a CPU, for tests and examples.
@@ -146,9 +172,9 @@ impl DitConfig {
         (self.model_channels as f64 * self.mlp_ratio) as usize
     }
 
-    /// Returns the channels that are cut into patches: latents, condition mask, padding mask.
+    /// Returns the channels that are cut into patches: latents, condition mask, padding mask, those of conditions.
     pub fn patch_channels(&self) -> usize {
-        self.in_channels + 1 + usize::from(self.concat_padding_mask)
+        self.in_channels + 1 + usize::from(self.concat_padding_mask) + self.conditioning.channels()
     }
 
     /// Returns the width of the text embedding that [`Dit::project_context`](super::Dit::project_context) takes.
@@ -217,6 +243,9 @@ impl DitConfig {
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Module;
+    use burn::tensor::Device;
+
     use super::*;
 
     #[test]
@@ -225,10 +254,25 @@ mod tests {
             DitConfig::predict2_5_2b(),
             DitConfig::predict2_5_14b(),
             DitConfig::action_cond_2b(),
+            DitConfig::auto_multiview_2b(),
+            DitConfig::robot_multiview_agibot_2b(),
             DitConfig::tiny(),
         ] {
             assert_eq!(config.validate(), Ok(()));
         }
+    }
+
+    #[test]
+    fn presets_have_the_published_sizes() {
+        // Weights are drawn when they are first used, so that counting them costs nothing.
+        let parameters = |config: DitConfig| config.init(&Device::flex()).num_params();
+        let base = parameters(DitConfig::predict2_5_2b());
+        assert_eq!(base, 2_059_174_912);
+        assert_eq!(parameters(DitConfig::predict2_5_14b()), 14_368_047_104);
+        assert_eq!(parameters(DitConfig::action_cond_2b()), base + 67_592_192);
+        assert_eq!(parameters(DitConfig::robot_multiview_agibot_2b()), base + 88_080_384);
+        // Seven channels more in patches of 2x2, and seven embeddings of seven numbers.
+        assert_eq!(parameters(DitConfig::auto_multiview_2b()), base + 7 * 4 * 2048 + 7 * 7);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// Keys and values of one cross-attention layer, `[batch, context_tokens, heads, head_dim]` each.
+/// Keys and values of one attention layer, `[batch, context_tokens, heads, head_dim]` each.
 #[derive(Debug, Clone)]
 pub struct KeyValue {
     /// Normed keys.
@@ -20,13 +20,52 @@ pub struct BlockContext {
     pub image: Option<KeyValue>,
 }
 
+impl BlockContext {
+    /// Gives each view of every clip its own share of the text, and the image of all; see [`KeyValue::per_view`].
+    pub(super) fn per_view(&self, batch: usize, views: usize) -> Self {
+        Self {
+            text: self.text.per_view(batch, views),
+            image: self.image.clone(),
+        }
+    }
+}
+
+impl KeyValue {
+    /// Gives each view of every clip its own share of the context, in which the views follow each other.
+    ///
+    /// # Shapes
+    /// - output: `[batch * views, context_tokens / views, heads, head_dim]` each
+    ///
+    /// # Panics
+    /// If the context is no whole number of views, or there are neither one nor `batch` contexts.
+    fn per_view(&self, batch: usize, views: usize) -> Self {
+        let [contexts, context_tokens, heads, head_dim] = self.key.dims();
+        assert!(
+            contexts == 1 || contexts == batch,
+            "{contexts} contexts cannot serve a batch of {batch}"
+        );
+        assert!(
+            context_tokens.is_multiple_of(views),
+            "a context of {context_tokens} tokens cannot be shared by {views} views"
+        );
+        let share = |tensor: &Tensor<4>| {
+            let shares = [contexts * views, context_tokens / views, heads, head_dim];
+            tensor.clone().reshape(shares).repeat_dim(0, batch / contexts)
+        };
+        Self {
+            key: share(&self.key),
+            value: share(&self.value),
+        }
+    }
+}
+
 /// A text context with the keys and values of every block, computed once per episode.
 ///
 /// Made by [`Dit::project_context`](super::Dit::project_context) or
 /// [`project_context_with_image`](super::Dit::project_context_with_image). A batch of one serves any batch of clips.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Projected text, `[batch, context_tokens, crossattn_emb_channels]`.
+    /// Projected text, `[batch, context_tokens, crossattn_emb_channels]`; with several views, one text after the other.
     pub tokens: Tensor<3>,
     /// Projected image, `[batch, image_tokens, model_channels]`, where the network attends to one.
     pub image: Option<Tensor<3>>,

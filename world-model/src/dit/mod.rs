@@ -1,8 +1,8 @@
 //! The diffusion transformer of Cosmos-Predict2.5.
 //!
 //! A [`Dit`] takes noisy latents, a time, a text context and the frames that are given, and answers with the velocity
-//! of the rectified flow. What a released variant adds (actions; later cameras and views) is a part in
-//! [`Conditioning`], never another network.
+//! of the rectified flow. What a released variant adds (actions, views, cameras) is a part in [`ConditioningConfig`], and
+//! streaming frame by frame is a way to call it ([`Dit::forward_frame`]); neither is another network.
 //!
 //! Key facts: adaLN modulation through a low-rank path whose output shares one additive vector over all blocks and
 //! sub-layers; rotary positions over time, height and width; attention with normed queries and keys; exact GELU. Time
@@ -12,10 +12,12 @@
 //! Upstream: <https://github.com/nvidia-cosmos/cosmos-predict2.5>, class `MinimalV1LVGDiT`.
 
 mod block;
+mod causal;
 mod conditioning;
 mod config;
 mod context;
 mod cross_attention;
+mod cross_view;
 mod feed_forward;
 mod final_layer;
 mod image_attention;
@@ -28,14 +30,16 @@ mod self_attention;
 mod tests;
 mod timestep;
 
-pub use block::{DitBlock, DitBlockConfig};
+pub use block::{BlockConditions, DitBlock, DitBlockConfig};
+pub use causal::{CausalFrame, CausalState};
 pub use conditioning::{
-    ActionConfig, ActionEmbedder, ActionGrouping, Conditioning, ConditioningConfig, FrameCondition, ImageContextConfig,
-    ImageProjection, TimeAddition,
+    ActionConfig, ActionEmbedder, ActionGrouping, CameraConfig, Conditioning, ConditioningConfig, FrameCondition,
+    ImageContextConfig, ImageProjection, TimeAddition, ViewConditions, ViewModulation, Views, ViewsConfig,
 };
 pub use config::{DitConfig, DitConfigError};
 pub use context::{BlockContext, Context, KeyValue};
 pub use cross_attention::{CrossAttention, CrossAttentionConfig};
+pub use cross_view::{CrossView, CrossViewConfig};
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use final_layer::{FinalLayer, FinalLayerConfig};
 pub use image_attention::{ImageAttention, ImageAttentionConfig};

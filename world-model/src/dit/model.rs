@@ -11,11 +11,12 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData, assert_shape};
 
-use super::block::{DitBlock, DitBlockConfig};
-use super::conditioning::{Conditioning, FrameCondition};
+use super::block::{BlockConditions, DitBlock, DitBlockConfig};
+use super::conditioning::{Conditioning, FrameCondition, TimeAddition};
 use super::config::DitConfig;
 use super::context::{BlockContext, Context};
 use super::cross_attention::CrossAttentionConfig;
+use super::cross_view::CrossViewConfig;
 use super::feed_forward::FeedForwardConfig;
 use super::final_layer::{FinalLayer, FinalLayerConfig};
 use super::modulation::AdaLnModulationConfig;
@@ -40,10 +41,10 @@ pub struct Dit {
     pub blocks: Vec<DitBlock>,
     /// Tokens to velocity patches.
     pub final_layer: FinalLayer,
-    /// What conditions the network beside text and given frames.
+    /// What conditions the network beside text and given frames, outside of the blocks.
     pub conditioning: Conditioning,
     #[module(skip)]
-    rope: Rope3d,
+    pub(super) rope: Rope3d,
     timestep_scale: f64,
     concat_padding_mask: bool,
 }
@@ -63,10 +64,35 @@ pub struct DitInput<'a> {
     pub padding_mask: Option<Tensor<4>>,
     /// Actions, `[batch, actions, action_dim]`; needed if and only if the network is conditioned on actions.
     pub action: Option<Tensor<3>>,
+    /// Camera of each view, one list for each clip or one for all; none is the cameras in their order.
+    ///
+    /// Read by networks with views, whose frames hold one view after the other.
+    pub view_ids: Option<&'a [Vec<usize>]>,
+    /// Rays of the camera, one vector per token, `[batch, frames, rows, columns, camera_channels]`, see
+    /// [`plucker_tokens`](crate::camera::plucker_tokens); needed if and only if the network is conditioned on cameras.
+    pub camera: Option<Tensor<5>>,
     /// What a control network adds to the tokens between blocks.
     pub residuals: Option<&'a BlockResiduals>,
     /// Rotary table of this shape from [`Dit::rotary_table`]; none builds it anew.
     pub rope: Option<&'a RotaryTable>,
+}
+
+impl<'a> DitInput<'a> {
+    /// Creates an input without padding, actions, views, cameras and residuals.
+    pub fn new(latents: Tensor<5>, timesteps: Tensor<2>, context: &'a Context, condition: &'a FrameCondition) -> Self {
+        Self {
+            latents,
+            timesteps,
+            context,
+            condition,
+            padding_mask: None,
+            action: None,
+            view_ids: None,
+            camera: None,
+            residuals: None,
+            rope: None,
+        }
+    }
 }
 
 /// Tokens that are added after every n-th block, from the first on.
@@ -99,6 +125,14 @@ impl DitConfig {
                 .with_attends_to_image(self.conditioning.image.is_some()),
             FeedForwardConfig::new(width, self.mlp_channels()),
             AdaLnModulationConfig::new(width, self.adaln_lora_dim),
+        )
+        .with_camera(self.conditioning.camera.clone())
+        .with_cross_view(
+            self.conditioning
+                .views
+                .as_ref()
+                .filter(|views| views.cross_view_attn_map.is_some())
+                .map(|_| CrossViewConfig::new(width, heads).with_qk_norm_eps(self.qk_norm_eps)),
         );
         let d_patch = self.out_channels * self.patch_temporal * self.patch_spatial * self.patch_spatial;
         let crossattn_proj = self
@@ -129,39 +163,58 @@ impl Dit {
     /// # Panics
     /// If the parts of the input do not fit each other or the network.
     pub fn forward(&self, input: &DitInput<'_>) -> Tensor<5> {
-        let [_, _, frames, height, width] = input.latents.dims();
-        let grid = self.x_embedder.grid([frames, height, width]);
-        let time = self.time_embedding(input);
-        let built = input
-            .rope
-            .is_none()
-            .then(|| self.rotary_table([frames, height, width], &input.latents.device()));
-        let rope = input.rope.or(built.as_ref()).expect("a table was passed or just built");
-        assert_eq!(
-            rope.tokens(),
-            grid.iter().product::<usize>(),
-            "the rotary table is of another grid than {grid:?}"
-        );
+        let conditions = self.block_conditions(input);
+        let mut tokens = self.embed(input);
+        for (index, (block, context)) in self.blocks.iter().zip(&input.context.blocks).enumerate() {
+            tokens = block.forward(tokens, &conditions, context);
+            if let Some(residual) = input.residuals.and_then(|residuals| residuals.after(index)) {
+                tokens = tokens + residual.clone();
+            }
+        }
+        self.velocity(tokens, &conditions.time, input)
+    }
+
+    /// Cuts latents, masks and the channels of conditions into tokens.
+    ///
+    /// # Shapes
+    /// - output: `[batch, frames, rows * columns, model_channels]`
+    ///
+    /// # Panics
+    /// If the parts of the input do not fit each other or the network.
+    pub fn embed(&self, input: &DitInput<'_>) -> Tensor<4> {
         assert_eq!(
             input.context.blocks.len(),
             self.blocks.len(),
             "the context was projected by another network"
         );
+        self.x_embedder.forward(self.input_channels(input))
+    }
 
-        let mut tokens = self.x_embedder.forward(self.input_channels(input));
-        for (index, (block, context)) in self.blocks.iter().zip(&input.context.blocks).enumerate() {
-            tokens = block.forward(tokens, &time, context, rope);
-            if let Some(residual) = input.residuals.and_then(|residuals| residuals.after(index)) {
-                tokens = tokens + residual.clone();
-            }
+    /// Computes what every block reads of an input.
+    ///
+    /// # Panics
+    /// If the parts of the input do not fit each other or the network.
+    pub fn block_conditions(&self, input: &DitInput<'_>) -> BlockConditions {
+        let [batch, _, frames, height, width] = input.latents.dims();
+        let views = self.conditioning.views.as_ref().map(|views| {
+            let [frames_of_tokens, _, _] = self.x_embedder.grid([frames, height, width]);
+            let ids = views.ids(input.view_ids, batch, frames);
+            views.conditions(&ids, batch, frames_of_tokens, self.dtype())
+        });
+        assert!(
+            views.is_some() || input.view_ids.is_none(),
+            "this network does not know views, but there are cameras of views in the input"
+        );
+        let built = || self.rotary_table([frames, height, width], &input.latents.device());
+        let rope = input.rope.cloned().unwrap_or_else(built);
+        let expected = self.rotary_positions([frames, height, width]).iter().product::<usize>();
+        assert_eq!(rope.tokens(), expected, "tokens of the rotary table");
+        BlockConditions {
+            time: self.time_embedding(input, self.action_addition(input)),
+            rope,
+            views,
+            camera: self.camera_tokens(input),
         }
-        let patches = self.final_layer.forward(tokens, &time);
-        unpatchify(
-            patches,
-            grid,
-            self.x_embedder.patch_spatial,
-            self.x_embedder.patch_temporal,
-        )
     }
 
     /// Projects a text embedding, with the keys and values of every block.
@@ -210,8 +263,23 @@ impl Dit {
     }
 
     /// Builds the rotary table for latents of `[frames, height, width]`.
+    ///
+    /// With several views, each starts at time zero; where they attend by themselves, the table is of one view.
     pub fn rotary_table(&self, latents: [usize; 3], device: &Device) -> RotaryTable {
-        self.rope.table(self.x_embedder.grid(latents), device)
+        let [views, frames, rows, columns] = self.rotary_positions(latents);
+        self.rope.table_of_views(views, [frames, rows, columns], device)
+    }
+
+    /// Returns views, frames per view, rows and columns of the tokens that attend to each other.
+    fn rotary_positions(&self, latents: [usize; 3]) -> [usize; 4] {
+        let [frames, rows, columns] = self.x_embedder.grid(latents);
+        let views = self
+            .conditioning
+            .views
+            .as_ref()
+            .map_or(1, |views| views.count(latents[0]));
+        let within_a_view = self.blocks.iter().any(|block| block.cross_view.is_some());
+        [if within_a_view { 1 } else { views }, frames / views, rows, columns]
     }
 
     /// Returns the dtype of the weights, in which the residual stream runs.
@@ -219,8 +287,18 @@ impl Dit {
         self.x_embedder.proj.weight.dtype()
     }
 
-    /// Embeds the time and what the conditions add to it: activated embedding and shared vector, float32.
-    fn time_embedding(&self, input: &DitInput<'_>) -> TimeEmbedding {
+    /// Embeds the actions of the input.
+    fn action_addition(&self, input: &DitInput<'_>) -> Option<TimeAddition> {
+        match (&self.conditioning.action, &input.action) {
+            (Some(embedder), Some(action)) => Some(embedder.forward(action.clone(), input.condition)),
+            (None, None) => None,
+            (Some(_), None) => panic!("this network is conditioned on actions, but there are none in the input"),
+            (None, Some(_)) => panic!("this network is not conditioned on actions, but there are some in the input"),
+        }
+    }
+
+    /// Embeds the time with what the conditions add to it: activated embedding and shared vector, float32.
+    pub(super) fn time_embedding(&self, input: &DitInput<'_>, addition: Option<TimeAddition>) -> TimeEmbedding {
         let [batch, _, frames, _, _] = input.latents.dims();
         let [times_batch, times_frames] = input.timesteps.dims();
         assert!(
@@ -229,11 +307,9 @@ impl Dit {
         );
         let times = untracked_cast(input.timesteps.clone(), DType::F32).mul_scalar(self.timestep_scale);
         let time = self.t_embedder.forward(times);
-        let time = match (&self.conditioning.action, &input.action) {
-            (Some(embedder), Some(action)) => embedder.forward(action.clone(), input.condition).add_to(time),
-            (None, None) => time,
-            (Some(_), None) => panic!("this network is conditioned on actions, but there are none in the input"),
-            (None, Some(_)) => panic!("this network is not conditioned on actions, but there are some in the input"),
+        let time = match addition {
+            Some(addition) => addition.add_to(time),
+            None => time,
         };
         let embedding = silu(self.t_embedding_norm.forward_f32(time.embedding));
         TimeEmbedding {
@@ -242,7 +318,36 @@ impl Dit {
         }
     }
 
-    /// Joins latents, condition mask and padding mask, in this order.
+    /// Brings the rays of the camera to the order and dtype of the tokens.
+    fn camera_tokens(&self, input: &DitInput<'_>) -> Option<Tensor<4>> {
+        let encoder = self.blocks.first().and_then(|block| block.cam_encoder.as_ref());
+        match (encoder, &input.camera) {
+            (Some(encoder), Some(camera)) => {
+                let [batch, _, frames, height, width] = input.latents.dims();
+                let [frames, rows, columns] = self.x_embedder.grid([frames, height, width]);
+                let [camera_channels, _] = encoder.weight.dims();
+                assert_shape!(camera, [batch, frames, rows, columns, camera_channels]);
+                let camera = untracked_cast(camera.clone(), self.dtype());
+                Some(camera.reshape([batch, frames, rows * columns, camera_channels]))
+            }
+            (None, None) => None,
+            (Some(_), None) => panic!("this network is conditioned on cameras, but there are none in the input"),
+            (None, Some(_)) => panic!("this network is not conditioned on cameras, but there are some in the input"),
+        }
+    }
+
+    /// Projects the last block's tokens to the velocity, float32.
+    pub(super) fn velocity(&self, tokens: Tensor<4>, time: &TimeEmbedding, input: &DitInput<'_>) -> Tensor<5> {
+        let [_, _, frames, height, width] = input.latents.dims();
+        unpatchify(
+            self.final_layer.forward(tokens, time),
+            self.x_embedder.grid([frames, height, width]),
+            self.x_embedder.patch_spatial,
+            self.x_embedder.patch_temporal,
+        )
+    }
+
+    /// Joins latents, condition mask, padding mask and the channels of the views, in this order.
     fn input_channels(&self, input: &DitInput<'_>) -> Tensor<5> {
         let [batch, _, frames, height, width] = input.latents.dims();
         let mask = input.condition.mask();
@@ -259,6 +364,10 @@ impl Dit {
                     untracked_cast(resized, dtype).unsqueeze_dim::<5>(2).expand(shape)
                 }
             });
+        }
+        if let Some(views) = &self.conditioning.views {
+            let ids = views.ids(input.view_ids, batch, frames);
+            channels.extend(views.channels(&ids, [batch, frames, height, width]));
         }
         Tensor::cat(channels, 1)
     }

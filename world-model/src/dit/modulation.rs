@@ -47,6 +47,17 @@ pub struct Modulation {
     pub gate: Tensor<4>,
 }
 
+impl Modulation {
+    /// Adds another modulation, part by part.
+    pub fn plus(self, other: &Self) -> Self {
+        Self {
+            shift: self.shift + other.shift.clone(),
+            scale: self.scale + other.scale.clone(),
+            gate: self.gate + other.gate.clone(),
+        }
+    }
+}
+
 /// Initialises a linear layer without bias as upstream does.
 pub(super) fn linear_without_bias(d_input: usize, d_output: usize, device: &Device) -> Linear {
     Linear {

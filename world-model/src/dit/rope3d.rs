@@ -84,11 +84,22 @@ impl Rope3d {
 
     /// Builds the table of a grid of `[frames, rows, columns]` tokens, columns fastest.
     pub fn table(&self, grid: [usize; 3], device: &Device) -> RotaryTable {
-        let [frames, rows, columns] = grid;
-        let mut positions = Vec::with_capacity(frames * rows * columns);
-        for frame in 0..frames {
+        self.table_of_views(1, grid, device)
+    }
+
+    /// Builds the table of so many views of `[frames, rows, columns]` tokens, one after the other and each from time
+    /// zero.
+    pub fn table_of_views(&self, views: usize, grid: [usize; 3], device: &Device) -> RotaryTable {
+        let times: Vec<usize> = (0..views).flat_map(|_| 0..grid[0]).collect();
+        self.table_at_times(&times, [grid[1], grid[2]], device)
+    }
+
+    /// Builds the table of frames of `[rows, columns]` tokens at any times, columns fastest.
+    pub fn table_at_times(&self, times: &[usize], [rows, columns]: [usize; 2], device: &Device) -> RotaryTable {
+        let mut positions = Vec::with_capacity(times.len() * rows * columns);
+        for &time in times {
             for row in 0..rows {
-                positions.extend((0..columns).map(|column| [frame, row, column]));
+                positions.extend((0..columns).map(|column| [time, row, column]));
             }
         }
         self.table_at(&positions, device)

@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
+use super::context::KeyValue;
 use super::modulation::linear_without_bias;
 use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, linear_rows, scaled_dot_product};
 
@@ -71,6 +72,38 @@ impl SelfAttention {
     /// - rope: `frames * tokens` tokens
     /// - output: `[batch, frames, tokens, model_channels]`
     pub fn forward(&self, tokens: Tensor<4>, rope: &RotaryTable) -> Tensor<4> {
+        let shape = tokens.dims();
+        let (query, KeyValue { key, value }) = self.project(tokens, rope);
+        self.attend(query, key, value).reshape(shape)
+    }
+
+    /// Attends over all tokens and over those of earlier frames, and returns the keys and values of the tokens.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, frames, tokens, model_channels]`
+    /// - rope: `frames * tokens` tokens
+    /// - past: `[batch, past_tokens, heads, head_dim]` each, as returned for earlier frames
+    /// - output: `[batch, frames, tokens, model_channels]`, and `[batch, frames * tokens, heads, head_dim]` each
+    pub fn forward_after(
+        &self,
+        tokens: Tensor<4>,
+        rope: &RotaryTable,
+        past: Option<&KeyValue>,
+    ) -> (Tensor<4>, KeyValue) {
+        let shape = tokens.dims();
+        let (query, own) = self.project(tokens, rope);
+        let (key, value) = match past {
+            Some(past) => (
+                Tensor::cat(vec![past.key.clone(), own.key.clone()], 1),
+                Tensor::cat(vec![past.value.clone(), own.value.clone()], 1),
+            ),
+            None => (own.key.clone(), own.value.clone()),
+        };
+        (self.attend(query, key, value).reshape(shape), own)
+    }
+
+    /// Projects tokens to rotated queries and keys, and to values.
+    fn project(&self, tokens: Tensor<4>, rope: &RotaryTable) -> (Tensor<4>, KeyValue) {
         let [batch, frames, per_frame, model_channels] = tokens.dims();
         let shape = [
             batch,
@@ -85,7 +118,11 @@ impl SelfAttention {
         let key = self
             .k_norm
             .forward_heads(heads(&self.k_proj, tokens.clone()), Some(rope));
-        let attended = scaled_dot_product(query, key, heads(&self.v_proj, tokens));
-        linear_rows(&self.output_proj, attended).reshape([batch, frames, per_frame, model_channels])
+        let value = heads(&self.v_proj, tokens);
+        (query, KeyValue { key, value })
+    }
+
+    fn attend(&self, query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<3> {
+        linear_rows(&self.output_proj, scaled_dot_product(query, key, value))
     }
 }

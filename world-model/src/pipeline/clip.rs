@@ -66,14 +66,9 @@ pub fn sample_clip(
             _ => input.context,
         };
         dit.forward(&DitInput {
-            latents,
-            timesteps,
-            context,
-            condition: &condition,
-            padding_mask: None,
             action: input.action.clone(),
-            residuals: None,
             rope: input.rope,
+            ..DitInput::new(latents, timesteps, context, &condition)
         })
     };
     let given_frames = ConditionFrames {

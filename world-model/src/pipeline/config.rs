@@ -197,9 +197,14 @@ impl PredictConfig {
 
     fn validate_actions(&self, time: usize) -> Result<(), PipelineError> {
         let none = || "an action embedder of the spec's dimensions".to_owned();
-        let Some(action) = &self.dit.conditioning.action else {
+        let conditioning = &self.dit.conditioning;
+        let Some(action) = &conditioning.action else {
             return self.require("dit.conditioning.action", &"absent", false, none);
         };
+        let alone = conditioning.views.is_none() && conditioning.camera.is_none();
+        self.require("dit.conditioning.views and .camera", &"present", alone, || {
+            "absent (this pipeline gives the network neither)".to_owned()
+        })?;
         for dimension in &self.spec.action {
             let fits = dimension.scale.is_finite();
             self.require("the scale of an action dimension", &dimension.scale, fits, || {

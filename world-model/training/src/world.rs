@@ -329,14 +329,13 @@ impl Objective for WorldObjective {
         let latents = Tensor::cat(vec![batch.given, noisy.narrow(2, 1, frames - 1)], 2);
         let text = Tensor::zeros([1, self.config.text_tokens, self.config.dit.text_channels()], &device);
         let predicted = network.forward(&DitInput {
-            latents,
-            timesteps: batch.times.reshape([size, 1]).mul_scalar(1000.0),
-            context: &network.project_context(text),
-            condition: &condition,
-            padding_mask: None,
             action: Some(batch.actions),
-            residuals: None,
-            rope: None,
+            ..DitInput::new(
+                latents,
+                batch.times.reshape([size, 1]).mul_scalar(1000.0),
+                &network.project_context(text),
+                &condition,
+            )
         });
         let generated = |latents: Tensor<5>| latents.narrow(2, 1, frames - 1);
         let target = generated(velocity(batch.clean.clone(), batch.noise));

@@ -12,7 +12,7 @@ const IGNORED: [&str; 3] = ["accum_*", "pos_embedder*", "*_extra_state"];
 const WRAPPER: &str = "_checkpoint_wrapped_module";
 
 /// NVIDIA's name → the module's.
-const NVIDIA: [(&str, &str); 19] = [
+const NVIDIA: [(&str, &str); 25] = [
     ("^x_embedder.proj.1", "^x_embedder.proj"),
     ("^t_embedder.1", "^t_embedder"),
     ("^crossattn_proj.0", "^crossattn_proj"),
@@ -24,6 +24,12 @@ const NVIDIA: [(&str, &str); 19] = [
     ("cross_attn.v_img", "cross_attn.image.v_img"),
     ("cross_attn.q_img_norm", "cross_attn.image.q_img_norm"),
     ("cross_attn.k_img_norm", "cross_attn.image.k_img_norm"),
+    ("^view_embeddings", "^conditioning.views.channels"),
+    ("^adaln_view_embedder", "^conditioning.views.modulation.embedder"),
+    ("^adaln_view_proj", "^conditioning.views.modulation.proj"),
+    ("cross_view_attn", "cross_view.attention"),
+    ("layer_norm_cross_view_attn.weight", "cross_view.norm.gamma"),
+    ("layer_norm_cross_view_attn.bias", "cross_view.norm.beta"),
     ("adaln_modulation_self_attn.1", "adaln_modulation_self_attn.linear_1"),
     ("adaln_modulation_self_attn.2", "adaln_modulation_self_attn.linear_2"),
     ("adaln_modulation_cross_attn.1", "adaln_modulation_cross_attn.linear_1"),
@@ -145,11 +151,41 @@ mod tests {
     }
 
     #[test]
+    fn views_and_cameras_have_their_places() {
+        let pairs = [
+            ("view_embeddings.weight", "conditioning.views.channels.weight"),
+            (
+                "adaln_view_embedder.weight",
+                "conditioning.views.modulation.embedder.weight",
+            ),
+            ("adaln_view_proj.bias", "conditioning.views.modulation.proj.bias"),
+            (
+                "blocks.1.layer_norm_cross_view_attn.weight",
+                "blocks.1.cross_view.norm.gamma",
+            ),
+            (
+                "blocks.1.layer_norm_cross_view_attn.bias",
+                "blocks.1.cross_view.norm.beta",
+            ),
+            (
+                "blocks.1.cross_view_attn.q_norm.weight",
+                "blocks.1.cross_view.attention.q_norm.weight",
+            ),
+            ("blocks.1.cam_encoder.weight", "blocks.1.cam_encoder.weight"),
+        ];
+        for (nvidia, path) in pairs {
+            assert_eq!(KeyMap::dit_nvidia().to_module(nvidia).unwrap(), path);
+            assert_eq!(KeyMap::dit_nvidia().to_stored(path), nvidia);
+        }
+    }
+
+    #[test]
     fn counters_buffers_and_extra_states_are_ignored() {
         let map = KeyMap::dit_nvidia().with_prefixes(["net."]);
         for key in [
             "net.accum_iteration",
             "net.pos_embedder.seq",
+            "net.pos_embedder_options.n_cameras_3.dim_spatial_range",
             "net.blocks.0.self_attn.q_norm._extra_state",
         ] {
             assert_eq!(map.to_module(key), None, "{key}");

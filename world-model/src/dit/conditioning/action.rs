@@ -14,7 +14,7 @@ use burn::tensor::{DType, Device, Tensor, assert_shape};
 use super::super::config::DitConfigError;
 use super::super::timestep::TimeEmbedding;
 use super::frames::FrameCondition;
-use crate::layers::{linear_rows, untracked_cast};
+use crate::layers::{linear_f32, linear_rows, untracked_cast};
 
 /// Which actions an embedding sees.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -136,6 +136,11 @@ impl ActionMlp {
     fn forward(&self, actions: Tensor<3>) -> Tensor<3> {
         linear_rows(&self.fc2, gelu_approximate(linear_rows(&self.fc1, actions)))
     }
+
+    /// Runs in float32, whatever the dtype of the weights.
+    fn forward_f32(&self, actions: Tensor<3>) -> Tensor<3> {
+        linear_f32(&self.fc2, gelu_approximate(linear_f32(&self.fc1, actions)))
+    }
 }
 
 impl ActionEmbedder {
@@ -166,6 +171,26 @@ impl ActionEmbedder {
         TimeAddition {
             embedding: embed(&self.embedding),
             shared: embed(&self.shared),
+        }
+    }
+
+    /// Embeds the actions of one latent frame as the streaming network does: in float32, whether the frame is given or
+    /// not.
+    ///
+    /// # Shapes
+    /// - actions: `[batch, actions, action_dim]`, as many as one embedding sees
+    /// - output: `[batch, 1, ..]`
+    ///
+    /// # Panics
+    /// If the number of actions or their dimension does not fit.
+    pub fn forward_frame(&self, actions: Tensor<3>) -> TimeAddition {
+        let (action_dim, group) = (self.action_dim, self.actions_per_group);
+        assert_shape!(actions, [_, group, action_dim]);
+        let [batch, _, _] = actions.dims();
+        let grouped = actions.reshape([batch, 1, group * action_dim]);
+        TimeAddition {
+            embedding: self.embedding.forward_f32(grouped.clone()),
+            shared: self.shared.forward_f32(grouped),
         }
     }
 }

@@ -1,39 +1,51 @@
 //! What is added to the same network: one part per kind of condition.
 //!
-//! Each part is an `Option` in [`Conditioning`] and meets the network at one named point: actions add to the time
-//! embedding ([`TimeAddition`]), a reference image is a second context of the cross-attention. A further kind is a file here, a field in both structs, and a call at its point in
-//! [`Dit::forward`](super::Dit::forward).
+//! Each part is an `Option` and meets the network at named points: actions add to the time embedding
+//! ([`TimeAddition`]); views add channels to the latents, vectors to the modulations and attention between views
+//! ([`ViewConditions`]); cameras add a projection of their rays to the input of self-attention ([`CameraConfig`]); a
+//! reference image is a second context of the cross-attention. A further kind is a file here, a field in [`ConditioningConfig`], and a call at its point in
+//! [`Dit::forward`](super::Dit::forward) or [`DitBlock::forward`](super::DitBlock::forward).
 
 mod action;
+mod camera;
 mod frames;
 mod image;
+mod views;
 
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Device;
 
 pub use action::{ActionConfig, ActionEmbedder, ActionGrouping, TimeAddition};
+pub use camera::CameraConfig;
 pub use frames::FrameCondition;
 pub use image::{ImageContextConfig, ImageProjection};
+pub use views::{ViewConditions, ViewModulation, Views, ViewsConfig};
 
 use super::config::DitConfigError;
 
-/// Configuration of the [`Conditioning`].
+/// Configuration of the [`Conditioning`], and of what conditions add to each block.
 #[derive(Config, Debug)]
 pub struct ConditioningConfig {
     /// Actions of the robot.
     pub action: Option<ActionConfig>,
     /// A reference image.
     pub image: Option<ImageContextConfig>,
+    /// Several cameras in one clip.
+    pub views: Option<ViewsConfig>,
+    /// Rays of the camera; its weights are in the blocks.
+    pub camera: Option<CameraConfig>,
 }
 
-/// Parts that a variant of the network has beside text and given frames.
+/// Parts outside of the blocks that a variant of the network has beside text and given frames.
 #[derive(Module, Debug)]
 pub struct Conditioning {
     /// Embedding of actions.
     pub action: Option<ActionEmbedder>,
     /// Projection of a reference image's features.
     pub image: Option<ImageProjection>,
+    /// What tells views from each other.
+    pub views: Option<Views>,
 }
 
 impl ConditioningConfig {
@@ -42,7 +54,14 @@ impl ConditioningConfig {
         Conditioning {
             action: self.action.as_ref().map(|action| action.init(model_channels, device)),
             image: self.image.as_ref().map(|image| image.init(model_channels, device)),
+            views: self.views.as_ref().map(|views| views.init(model_channels, device)),
         }
+    }
+
+    /// Returns the channels that the parts add to the latents.
+    pub fn channels(&self) -> usize {
+        let views = self.views.as_ref();
+        views.and_then(|views| views.view_condition_dim).unwrap_or(0)
     }
 
     /// Checks a configuration that comes from outside the program.
@@ -51,6 +70,8 @@ impl ConditioningConfig {
     /// The first field that no part can be built from.
     pub fn validate(&self) -> Result<(), DitConfigError> {
         self.action.as_ref().map_or(Ok(()), ActionConfig::validate)?;
-        self.image.as_ref().map_or(Ok(()), ImageContextConfig::validate)
+        self.image.as_ref().map_or(Ok(()), ImageContextConfig::validate)?;
+        self.views.as_ref().map_or(Ok(()), ViewsConfig::validate)?;
+        self.camera.as_ref().map_or(Ok(()), CameraConfig::validate)
     }
 }

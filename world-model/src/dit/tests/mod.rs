@@ -1,5 +1,7 @@
 //! What the whole network promises.
 
+mod variants;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Distribution, Gradients, Tensor};
 
@@ -38,14 +40,8 @@ impl Clips {
 
     fn input<'a>(&'a self, context: &'a Context) -> DitInput<'a> {
         DitInput {
-            latents: self.latents.clone(),
-            timesteps: self.timesteps.clone(),
-            context,
-            condition: &self.condition,
-            padding_mask: None,
             action: Some(self.actions.clone()),
-            residuals: None,
-            rope: None,
+            ..DitInput::new(self.latents.clone(), self.timesteps.clone(), context, &self.condition)
         }
     }
 }
@@ -121,7 +117,6 @@ fn a_table_passed_in_is_the_one_that_would_be_built() {
     let context = dit.project_context(text(1, &device));
     let rope = dit.rotary_table([FRAMES, SIZE[0], SIZE[1]], &device);
     let passed = dit.forward(&DitInput {
-        residuals: None,
         rope: Some(&rope),
         ..clips.input(&context)
     });
