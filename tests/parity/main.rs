@@ -16,6 +16,7 @@ mod rope;
 mod runner;
 mod schedule_steps;
 mod scheduler;
+mod text_encoder;
 mod wan_vae;
 
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use runner::Family;
 
 /// Every family, in the order in which a defect is easiest to find.
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 11] = [
     Family {
         name: "rope",
         run: rope::run,
@@ -43,6 +44,10 @@ const FAMILIES: [Family; 10] = [
     Family {
         name: "ref_wan_vae",
         run: ref_wan_vae::run,
+    },
+    Family {
+        name: "text_encoder",
+        run: text_encoder::run,
     },
     Family {
         name: "dit",
