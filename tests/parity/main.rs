@@ -21,6 +21,7 @@ mod rope;
 mod runner;
 mod schedule_steps;
 mod scheduler;
+mod text_encoder;
 mod wan_vae;
 
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 use runner::Family;
 
 /// Every family, in the order in which a defect is easiest to find.
-const FAMILIES: [Family; 14] = [
+const FAMILIES: [Family; 15] = [
     Family {
         name: "rope",
         run: rope::run,
@@ -48,6 +49,10 @@ const FAMILIES: [Family; 14] = [
     Family {
         name: "ref_wan_vae",
         run: ref_wan_vae::run,
+    },
+    Family {
+        name: "text_encoder",
+        run: text_encoder::run,
     },
     Family {
         name: "dit",

@@ -10,6 +10,7 @@ pub mod dit;
 pub mod judge;
 pub mod layers;
 pub mod pipeline;
+pub mod text_encoder;
 pub mod vae;
 pub mod video;
 pub mod world_model;

@@ -59,6 +59,14 @@ impl CheckpointWriter {
         self
     }
 
+    /// Adds one tensor as it is.
+    pub fn with_tensor<const D: usize>(mut self, key: impl Into<String>, tensor: &Tensor<D>) -> Self {
+        let data = tensor.to_data();
+        let values = data.iter::<f32>().collect();
+        self.tensors.insert(key.into(), (data.shape().to_vec(), values));
+        self
+    }
+
     /// Adds one string, such as a config as JSON.
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key.into(), value.into());

@@ -91,8 +91,30 @@ impl RmsNorm {
     /// - input: `[..., d_model]`
     /// - output: `[..., d_model]`, float32
     pub fn forward_f32<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let input = untracked_cast(input, DType::F32);
         let weight = untracked_cast(self.weight.val(), DType::F32);
+        self.normalize(input) * weight.unsqueeze()
+    }
+
+    /// Normalises the last axis in float32, rounds to the input's dtype, and multiplies by the weight in that dtype.
+    ///
+    /// So do language models of the Llama family; in float32 it is [`forward`](Self::forward).
+    ///
+    /// # Shapes
+    /// - input: `[..., d_model]`
+    /// - output: `[..., d_model]`, the input's dtype
+    ///
+    /// # Panics
+    /// If the last axis of `input` is not `d_model`.
+    pub fn forward_rounding_first<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let [d_model] = self.weight.dims();
+        assert_shape!(input, [.., d_model]);
+        let dtype = input.dtype();
+        let weight = untracked_cast(self.weight.val(), dtype);
+        untracked_cast(self.normalize(input), dtype) * weight.unsqueeze()
+    }
+
+    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let input = untracked_cast(input, DType::F32);
         let scale = input
             .clone()
             .square()
@@ -100,7 +122,7 @@ impl RmsNorm {
             .add_scalar(self.epsilon)
             .sqrt()
             .recip();
-        input * scale * weight.unsqueeze()
+        input * scale
     }
 }
 
@@ -117,6 +139,24 @@ mod tests {
         let output = norm.forward(Tensor::<2>::full([2, 4], -3.0, &device));
         let distance: f32 = (output + 1.0).abs().max().into_scalar();
         assert!(distance < 1e-6);
+    }
+
+    #[test]
+    fn rounding_first_multiplies_values_of_the_inputs_dtype() {
+        let device = Device::flex();
+        let mut norm = RmsNormConfig::new(2).init(&device);
+        norm.weight = norm.weight.map(|weight| weight * 1.01);
+        let input = Tensor::<2>::from_data([[0.3, 1.0]], (&device, DType::F32));
+        assert_eq!(
+            norm.forward_rounding_first(input.clone()).to_data(),
+            norm.forward(input.clone()).to_data()
+        );
+        let half = input.cast(DType::BF16);
+        let rounded = norm.normalize(half.clone()).cast(DType::BF16);
+        let expected = rounded * norm.weight.val().cast(DType::BF16).unsqueeze();
+        let output = norm.forward_rounding_first(half);
+        assert_eq!(output.dtype(), DType::BF16);
+        assert_eq!(output.to_data(), expected.to_data());
     }
 
     #[test]

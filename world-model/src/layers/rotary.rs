@@ -33,6 +33,15 @@ impl RotaryTable {
         }
     }
 
+    /// Rounds cosines and sines to the values that a dtype has; the table itself is float32.
+    pub fn rounded(self, dtype: DType) -> Self {
+        let round = |table| untracked_cast(untracked_cast(table, dtype), DType::F32);
+        Self {
+            cos: round(self.cos),
+            sin: round(self.sin),
+        }
+    }
+
     /// Returns the cosines, `[tokens, head_dim / 2]`.
     pub fn cos(&self) -> Tensor<2> {
         self.cos.clone()
@@ -85,5 +94,18 @@ mod tests {
         let expected = Tensor::<4>::from_data([[[[-5.0, 2.0]]]], &device);
         let distance: f32 = (output - expected).abs().max().into_scalar();
         assert!(distance < 1e-6);
+    }
+
+    #[test]
+    fn a_rounded_table_is_float32_with_the_values_of_its_dtype() {
+        let device = Device::flex();
+        let table = RotaryTable::from_phases(&[0.3, 1.1], 1, &device);
+        let rounded = table.clone().rounded(DType::BF16).cos();
+        assert_eq!(rounded.dtype(), DType::F32);
+        assert_eq!(
+            rounded.to_data(),
+            table.cos().cast(DType::BF16).cast(DType::F32).to_data()
+        );
+        assert_eq!(table.clone().rounded(DType::F32).sin().to_data(), table.sin().to_data());
     }
 }

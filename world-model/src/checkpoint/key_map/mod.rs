@@ -3,6 +3,7 @@
 mod dit;
 mod path;
 mod rule;
+mod text_encoder;
 mod vae;
 
 pub use rule::KeyMap;
