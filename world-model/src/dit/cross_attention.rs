@@ -104,17 +104,18 @@ impl CrossAttention {
     /// If the context's batch is neither 1 nor that of the tokens, or it has no image for a network that attends to one.
     pub fn forward(&self, tokens: Tensor<4>, context: &BlockContext) -> Tensor<4> {
         let Some(attention) = &self.image else {
-            return self.attend_to_text(tokens, &context.text);
+            return self.attend_to(tokens, &context.text);
         };
         let image = context.image.as_ref().expect("this network attends to an image");
         let [batch, frames, per_frame, width] = tokens.dims();
         // The output projection has no bias: it may be applied to each part.
         let seen = attention.attend(tokens.clone(), image);
         let seen = linear_rows(&self.output_proj, seen).reshape([batch, frames, per_frame, width]);
-        self.attend_to_text(tokens, &context.text) + seen
+        self.attend_to(tokens, &context.text) + seen
     }
 
-    fn attend_to_text(&self, tokens: Tensor<4>, context: &KeyValue) -> Tensor<4> {
+    /// Attends to one set of keys and values.
+    pub(super) fn attend_to(&self, tokens: Tensor<4>, context: &KeyValue) -> Tensor<4> {
         let [batch, frames, per_frame, width] = tokens.dims();
         let [contexts, _, heads, head_dim] = context.key.dims();
         assert!(
@@ -157,9 +158,9 @@ mod tests {
         let layer = CrossAttentionConfig::new(24, 10, 2).init(&device);
         let random = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Default, &device);
         let (tokens, context) = (random([2, 15, 24]).reshape([2, 3, 5, 24]), random([1, 1, 10]));
-        let alone = layer.attend_to_text(tokens.clone(), &layer.key_value(context.clone()));
+        let alone = layer.attend_to(tokens.clone(), &layer.key_value(context.clone()));
         // Attention to equal tokens takes the general way and has to end in the same place.
-        let repeated = layer.attend_to_text(tokens, &layer.key_value(context.repeat_dim(1, 3)));
+        let repeated = layer.attend_to(tokens, &layer.key_value(context.repeat_dim(1, 3)));
         let distance: f32 = (alone - repeated).abs().max().into_scalar();
         assert!(distance < 1e-5, "{distance}");
     }

@@ -114,7 +114,7 @@ impl CrossView {
                 value: gather(&value, of),
             };
             self.attention
-                .forward(queries.reshape([batch * steps, 1, per_frame, width]), &context)
+                .attend_to(queries.reshape([batch * steps, 1, per_frame, width]), &context)
                 .reshape([batch, steps, per_frame, width])
         });
         Tensor::cat(views.collect(), 1)
