@@ -73,11 +73,13 @@ impl GroupedQueryAttention {
         assert_shape!(hidden, [_, _, hidden_size]);
         let [batch, tokens, _] = hidden.dims();
         let head_dim = hidden_size / self.num_attention_heads;
-        let heads =
-            |layer: &Linear, heads| linear_rows(layer, hidden.clone()).reshape([batch, tokens, heads, head_dim]);
-        let query = rope.apply(heads(&self.q_proj, self.num_attention_heads));
-        let key = rope.apply(heads(&self.k_proj, self.num_key_value_heads));
-        let attended = attend_causally(query, key, heads(&self.v_proj, self.num_key_value_heads));
+        let heads = |layer: &Linear, hidden: Tensor<3>, heads: usize| {
+            linear_rows(layer, hidden).reshape([batch, tokens, heads, head_dim])
+        };
+        let query = rope.apply(heads(&self.q_proj, hidden.clone(), self.num_attention_heads));
+        let key = rope.apply(heads(&self.k_proj, hidden.clone(), self.num_key_value_heads));
+        let value = heads(&self.v_proj, hidden, self.num_key_value_heads);
+        let attended = attend_causally(query, key, value);
         linear_rows(&self.o_proj, attended)
     }
 }
