@@ -99,7 +99,8 @@ pub enum DitConfigError {
     },
     /// The map of neighbouring cameras does not fit the cameras.
     #[error(
-        "DiT config: `cross_view_attn_map` must have one list for each of the {cameras} cameras, of numbers below {cameras}"
+        "DiT config: `cross_view_attn_map` must have one list for each of the {cameras} cameras, of numbers below \
+         {cameras}"
     )]
     Neighbours {
         /// Number of cameras.
