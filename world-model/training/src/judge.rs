@@ -15,6 +15,7 @@ use worldloop_world_model_data::Episode;
 
 use crate::config::{TrainerConfig, require};
 use crate::error::TrainingError;
+use crate::frame_pool::FramePool;
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::to_vec;
 use crate::predicted_frames::{PredictedFrame, predict_frames};
@@ -32,7 +33,7 @@ const EVALUATION_BATCH: usize = 128;
 const PICTURED_EPISODES: usize = 12;
 
 /// Most predicted stretches of validation episodes that the offset of success is chosen on.
-const HELD_OUT_STRETCHES: usize = 192;
+const HELD_OUT_STRETCHES: usize = 384;
 
 /// Everything about the training of a judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +53,8 @@ pub struct JudgeTrainingConfig {
     pub predicted_share: f32,
     /// Share of frames that show success in a batch.
     pub success_share: f32,
+    /// Share of near misses among the frames of a batch that do not show success: they are the hard ones.
+    pub near_miss_share: f32,
     /// Frames per step.
     pub batch_size: usize,
     /// Largest shift of brightness, of a range of 2.
@@ -74,6 +77,7 @@ impl Default for JudgeTrainingConfig {
             predicted_stretches: 256,
             predicted_share: 0.4,
             success_share: 0.3,
+            near_miss_share: 0.4,
             batch_size: 64,
             brightness: 0.03,
             pixel_noise: 0.04,
@@ -112,10 +116,10 @@ pub struct JudgeObjective {
     config: JudgeTrainingConfig,
     network: JudgeNetworkConfig,
     recordings: Recordings,
-    solved: Vec<Moment>,
-    unsolved: Vec<Moment>,
-    predicted_solved: Vec<PredictedFrame>,
-    predicted_unsolved: Vec<PredictedFrame>,
+    solved: FramePool<Moment>,
+    unsolved: FramePool<Moment>,
+    predicted_solved: FramePool<PredictedFrame>,
+    predicted_unsolved: FramePool<PredictedFrame>,
     /// Predictions of validation episodes.
     held_out: Vec<PredictedFrame>,
 }
@@ -162,15 +166,23 @@ impl JudgeObjective {
             predicted = predict(&recordings.training, count)?;
             held_out = predict(&recordings.validation, HELD_OUT_STRETCHES.min(count))?;
         }
-        let (predicted_solved, predicted_unsolved) = predicted.into_iter().partition(|frame| frame.success);
+        let (predicted_solved, predicted_unsolved): (Vec<PredictedFrame>, Vec<PredictedFrame>) =
+            predicted.into_iter().partition(|frame| frame.success);
+        let progress = |&(place, frame): &Moment| {
+            let episode = &recordings.training[place];
+            (episode.info.task.clone(), episode.progress[frame])
+        };
+        let unsolved = FramePool::with_near_misses(unsolved, progress);
         Ok(Self {
             config,
             network,
             recordings,
-            solved,
+            solved: FramePool::new(solved),
             unsolved,
-            predicted_solved,
-            predicted_unsolved,
+            predicted_solved: FramePool::new(predicted_solved),
+            predicted_unsolved: FramePool::with_near_misses(predicted_unsolved, |frame| {
+                (frame.task.clone(), frame.progress)
+            }),
             held_out,
         })
     }
@@ -179,22 +191,24 @@ impl JudgeObjective {
     fn batch(&self, step: u64) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
         let (mut pixels, mut tasks, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let near_misses = self.config.near_miss_share;
         for _ in 0..self.config.batch_size {
             let solved = random.chance(self.config.success_share);
-            let predicted = if solved {
-                &self.predicted_solved
+            let (recorded, predicted) = if solved {
+                (&self.solved, &self.predicted_solved)
             } else {
-                &self.predicted_unsolved
+                (&self.unsolved, &self.predicted_unsolved)
             };
             let start = pixels.len();
-            if random.chance(self.config.predicted_share) && !predicted.is_empty() {
-                let frame = &predicted[random.index(predicted.len())];
+            let wants_predicted = random.chance(self.config.predicted_share);
+            let predicted = wants_predicted
+                .then(|| predicted.draw(near_misses, &mut random))
+                .flatten();
+            if let Some(frame) = predicted {
                 pixels.extend(frame.pixels.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0));
                 tasks.extend(self.one_hot(&frame.task));
                 labels.extend([f32::from(u8::from(frame.success)), frame.progress]);
-            } else {
-                let moments = if solved { &self.solved } else { &self.unsolved };
-                let (place, frame) = moments[random.index(moments.len())];
+            } else if let Some(&(place, frame)) = recorded.draw(near_misses, &mut random) {
                 let episode = &self.recordings.training[place];
                 pixels.extend(self.pixels(episode, frame));
                 tasks.extend(self.one_hot(&episode.info.task));

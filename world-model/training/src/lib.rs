@@ -7,6 +7,7 @@
 pub mod config;
 mod error;
 mod flow_time;
+mod frame_pool;
 mod image_error;
 mod initial_weights;
 pub mod judge;
