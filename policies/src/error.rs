@@ -82,8 +82,8 @@ pub enum PolicyError {
     },
     /// A file of recorded actions holds something else.
     #[error(
-        "`{path}` holds no recorded actions: expected JSON, a list of lists of numbers or an object that has such a list \
-         as `actions`"
+        "`{path}` holds no recorded actions: expected JSON, a list of lists of finite numbers (JSON has no NaN) or an object \
+         that has such a list as `actions`"
     )]
     ReplayFormat {
         /// The file.

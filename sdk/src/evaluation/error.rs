@@ -1,5 +1,6 @@
 //! What can go wrong in an evaluation.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use worldloop_envs::EnvError;
@@ -21,7 +22,7 @@ pub enum EvaluationError {
     #[error(transparent)]
     WorldModel(#[from] WorldModelError),
     /// A file or folder could not be written.
-    #[error("cannot write `{}`: {source}. Free some space or choose a folder you may write to; finished episodes are kept", path.display())]
+    #[error("cannot write `{}`: {source}. {}; finished episodes are kept", path.display(), writing_advice(source))]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -85,4 +86,33 @@ pub enum EvaluationError {
         /// What the encoder said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// Tells what to do about a file that could not be written.
+fn writing_advice(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "Free some space, then go on with --resume",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "Choose a folder you may write to",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "Choose a folder, not a file",
+        _ => "Choose another folder",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_fits_the_reason() {
+        let message = |kind: ErrorKind| {
+            let error = EvaluationError::Write {
+                path: "out/report.html".into(),
+                source: kind.into(),
+            };
+            error.to_string()
+        };
+        assert!(message(ErrorKind::StorageFull).contains("Free some space"));
+        assert!(message(ErrorKind::PermissionDenied).contains("may write to"));
+        assert!(!message(ErrorKind::NotADirectory).contains("space"));
+    }
 }

@@ -4,6 +4,7 @@
 //! learning-rate schedule and a power average of the weights. Everything random depends on the seed and the step, so a
 //! resumed training is the same to the last bit as one that was never stopped.
 
+mod chunk_input;
 pub mod config;
 mod error;
 mod flow_time;

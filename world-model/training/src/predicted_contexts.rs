@@ -6,11 +6,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
-use worldloop_world_model::pipeline::{ChunkInput, Predict};
+use worldloop_world_model::pipeline::Predict;
 use worldloop_world_model_data::{Episode, Window};
 
+use crate::chunk_input::chunk_input;
 use crate::error::TrainingError;
 use crate::kept_latents::KeptLatents;
 use crate::latents::LatentStore;
@@ -135,37 +135,11 @@ fn predict_chains(
                 .config()
                 .scaled_actions(&episode.actions[window.start..window.start + window.actions])
         });
-        let input = chunk_input(
-            model,
-            frames.narrow(0, 0, going_on),
-            actions.collect(),
-            &mut random,
-            &device,
-        );
+        let input = chunk_input(model, frames.narrow(0, 0, going_on), actions.collect(), &mut random);
         let video = model.predict_chunk(input, |_| {}).video;
         let [_, _, count, _, _] = video.dims();
         frames = video.narrow(2, count - 1, 1).clamp(-1.0, 1.0);
         latents.push(model.networks().vae.encode_latents(frames.clone()));
-    }
-}
-
-fn chunk_input(
-    model: &Predict,
-    frames: Tensor<5>,
-    actions: Vec<f32>,
-    random: &mut StepRandom,
-    device: &Device,
-) -> ChunkInput {
-    let [batch, _, _, _, _] = frames.dims();
-    let spec = &model.config().spec;
-    let [channels, latent_frames, height, width] = model.config().latent_shape();
-    let noise = random.normals(batch * channels * latent_frames * height * width);
-    let actions = TensorData::new(actions, [batch, spec.chunk_length, spec.action_dim()]);
-    let noise = TensorData::new(noise, [batch, channels, latent_frames, height, width]);
-    ChunkInput {
-        frames,
-        actions: Tensor::from_data(actions, device),
-        noise: Tensor::from_data(noise, device),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Recorded moments as a world model predicts them.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use worldloop_world_model::pipeline::{ChunkInput, Predict};
+use burn::tensor::{Device, Tensor};
+use worldloop_world_model::pipeline::Predict;
 use worldloop_world_model_data::{Episode, Window};
 
+use crate::chunk_input::chunk_input;
 use crate::error::TrainingError;
 use crate::parameters::to_vec;
 use crate::preparation::Preparation;
@@ -86,7 +87,6 @@ fn predict_batch(
     let config = model.config();
     let chunk = config.spec.chunk_length;
     let first_stretch = found.iter().map(|frame| frame.stretch + 1).max().unwrap_or(0);
-    let [channels, latent_frames, height, width] = config.latent_shape();
     let sources: Vec<(&Episode, Window, Crop)> = batch
         .iter()
         .map(|(episode, window)| (*episode, *window, recordings.whole()))
@@ -98,14 +98,8 @@ fn predict_batch(
             let rows: Vec<Vec<f32>> = (index * chunk..(index + 1) * chunk).map(action).collect();
             config.scaled_actions(&rows)
         });
-        let actions = TensorData::new::<f32, _>(actions.collect(), [batch.len(), chunk, config.spec.action_dim()]);
-        let noise = random.normals(batch.len() * channels * latent_frames * height * width);
-        let noise = TensorData::new(noise, [batch.len(), channels, latent_frames, height, width]);
-        let (actions, noise) = (Tensor::from_data(actions, device), Tensor::from_data(noise, device));
-        let video = model
-            .predict_chunk(ChunkInput { frames, actions, noise }, |_| {})
-            .video
-            .clamp(-1.0, 1.0);
+        let input = chunk_input(model, frames, actions.collect(), random);
+        let video = model.predict_chunk(input, |_| {}).video.clamp(-1.0, 1.0);
         frames = video.clone().narrow(2, chunk, 1);
         collect(video, batch, index * chunk, first_stretch, found);
     }

@@ -71,21 +71,7 @@ impl Recordings {
         let Some(info) = description else {
             return Err(DatasetError::NotADataset { path }.into());
         };
-        if !info.cameras.iter().any(|found| found.name == camera) {
-            let found = info
-                .cameras
-                .iter()
-                .map(|found| found.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
-            let location = path.display().to_string();
-            return Err(DatasetError::Camera {
-                location,
-                camera: camera.to_string(),
-                found,
-            }
-            .into());
-        }
+        require_camera(&info, camera, &path)?;
         if validation.is_empty() {
             // Few episodes: the last one is for validation.
             validation.extend(training.pop());
@@ -240,4 +226,23 @@ impl Recordings {
             height: size_y,
         }
     }
+}
+
+/// Refuses a camera that the recordings do not have.
+fn require_camera(info: &DatasetInfo, camera: &str, path: &Path) -> Result<(), DatasetError> {
+    if !info.cameras.iter().any(|found| found.name == camera) {
+        let found = info
+            .cameras
+            .iter()
+            .map(|found| found.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let location = path.display().to_string();
+        return Err(DatasetError::Camera {
+            location,
+            camera: camera.to_string(),
+            found,
+        });
+    }
+    Ok(())
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use worldloop_world_model::pipeline::{ChunkInput, Predict, PredictConfig, PredictNetworks};
+use worldloop_world_model::pipeline::{Predict, PredictConfig, PredictNetworks};
 use worldloop_world_model_data::{Episode, Window};
 
+use crate::chunk_input::chunk_input;
 use crate::error::TrainingError;
 use crate::image_error::{decibels, mean_squared_error, moving_psnr, psnr};
 use crate::objective::Evaluation;
@@ -185,24 +186,18 @@ impl Batch {
     /// Predicts chunk after chunk from the first frames; returns clips like the truth.
     fn predict(&self, model: &Predict, actions: &[Vec<Vec<f32>>], chunks: usize) -> Vec<f32> {
         let config = model.config();
-        let (batch, chunk) = (actions.len(), config.spec.chunk_length);
+        let chunk = config.spec.chunk_length;
         let truth = Tensor::<5>::from_data(TensorData::new(self.truth.clone(), self.shape()), &self.device);
         let mut clips = vec![truth.narrow(2, 0, 1)];
-        let [channels, latent_frames, height, width] = config.latent_shape();
         for index in 0..chunks {
             let frames = clips[index].clone();
             let [_, _, count, _, _] = frames.dims();
+            let last = frames.narrow(2, count - 1, 1).clamp(-1.0, 1.0);
             let taken = actions
                 .iter()
                 .flat_map(|actions| config.scaled_actions(&actions[index * chunk..][..chunk]));
-            let taken = TensorData::new::<f32, _>(taken.collect(), [batch, chunk, config.spec.action_dim()]);
-            let noise = StepRandom::new(0, index as u64, 4).normals(batch * channels * latent_frames * height * width);
-            let noise = TensorData::new(noise, [batch, channels, latent_frames, height, width]);
-            let input = ChunkInput {
-                frames: frames.narrow(2, count - 1, 1).clamp(-1.0, 1.0),
-                actions: Tensor::from_data(taken, &self.device),
-                noise: Tensor::from_data(noise, &self.device),
-            };
+            let mut random = StepRandom::new(0, index as u64, 4);
+            let input = chunk_input(model, last, taken.collect(), &mut random);
             clips.push(
                 model
                     .predict_chunk(input, |_| {})
