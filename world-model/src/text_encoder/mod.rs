@@ -2,7 +2,7 @@
 //!
 //! A [`TextEncoder`] reads the token ids of a prompt and answers with the states of all its layers, standardised and
 //! side by side, which [`Dit::project_context`](crate::dit::Dit::project_context) takes. [`chat_prompt`] and
-//! [`pad_or_cut`] say what the ids are of; [`PromptTokenizer`] (feature `tokenizer`) makes them. A [`TextEmbedding`]
+//! [`pad_or_cut`] say what the ids are of; `PromptTokenizer` (feature `tokenizer`) makes them. A [`TextEmbedding`]
 //! on disk stands in for the encoder where its 15 GB are too much.
 //!
 //! Key facts: causal attention in which groups of query heads share keys and values, over the padding too; biases on

@@ -24,7 +24,7 @@ const STEP_RMS: f32 = 0.2;
 ///
 /// # Shapes
 /// - `gradient`, `momentum`, result: `shape`, a matrix
-pub(crate) fn step(gradient: &[f32], momentum: &mut [f32], shape: [usize; 2]) -> Vec<f32> {
+pub(crate) fn step(gradient: &[f32], momentum: &mut [f32], shape: [usize; 2], device: &Device) -> Vec<f32> {
     let ahead: Vec<f32> = momentum
         .iter_mut()
         .zip(gradient)
@@ -34,7 +34,7 @@ pub(crate) fn step(gradient: &[f32], momentum: &mut [f32], shape: [usize; 2]) ->
         })
         .collect();
     let size = shape[0].max(shape[1]) as f32;
-    let mut step = orthogonalized(ahead, shape);
+    let mut step = orthogonalized(ahead, shape, device);
     step.iter_mut().for_each(|value| *value *= STEP_RMS * size.sqrt());
     step
 }
@@ -42,13 +42,13 @@ pub(crate) fn step(gradient: &[f32], momentum: &mut [f32], shape: [usize; 2]) ->
 /// Replaces the singular values of a matrix by values near 1; a zero matrix stays zero.
 ///
 /// The iteration corrects itself: rounded products are as good, and faster.
-fn orthogonalized(values: Vec<f32>, shape: [usize; 2]) -> Vec<f32> {
-    with_bfloat16_products(|| iterate(values, shape))
+fn orthogonalized(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Vec<f32> {
+    with_bfloat16_products(|| iterate(values, shape, device))
 }
 
-fn iterate(values: Vec<f32>, [rows, columns]: [usize; 2]) -> Vec<f32> {
+fn iterate(values: Vec<f32>, [rows, columns]: [usize; 2], device: &Device) -> Vec<f32> {
     let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt() as f32;
-    let matrix = Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &Device::flex());
+    let matrix = Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), device);
     // The products are smallest with the shorter side in front.
     let wide = if rows > columns { matrix.transpose() } else { matrix };
     let mut wide = wide.div_scalar(norm.max(1e-12));
@@ -68,11 +68,13 @@ mod tests {
 
     #[test]
     fn all_directions_of_a_matrix_come_out_about_equally_long() {
+        let device = Device::flex();
         for shape in [[6, 20], [20, 6]] {
             let mut values = StepRandom::new(3, 0, 0).normals(120);
             // One direction far stronger than the others.
             values.iter_mut().take(20).for_each(|value| *value *= 100.0);
-            let matrix = Tensor::<2>::from_data(TensorData::new(orthogonalized(values, shape), shape), &Device::flex());
+            let matrix =
+                Tensor::<2>::from_data(TensorData::new(orthogonalized(values, shape, &device), shape), &device);
             let wide = if shape[0] > shape[1] {
                 matrix.transpose()
             } else {
@@ -92,7 +94,7 @@ mod tests {
         let shape = [32, 64];
         let gradient: Vec<f32> = StepRandom::new(4, 0, 0).normals(shape[0] * shape[1]);
         let mut momentum = vec![0.0; gradient.len()];
-        let step = step(&gradient, &mut momentum, shape);
+        let step = step(&gradient, &mut momentum, shape, &Device::flex());
         let rms = (step.iter().map(|value| value * value).sum::<f32>() / step.len() as f32).sqrt();
         assert!((0.1..0.3).contains(&rms), "{rms}");
         assert_eq!(momentum, gradient);
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn no_gradient_is_no_step() {
-        let step = step(&[0.0; 6], &mut [0.0; 6], [2, 3]);
+        let step = step(&[0.0; 6], &mut [0.0; 6], [2, 3], &Device::flex());
         assert_eq!(step, [0.0; 6]);
     }
 }

@@ -4,7 +4,7 @@
 //! what makes a resumed training the same to the last bit.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::config::{MatrixUpdate, OptimizerConfig};
@@ -98,8 +98,14 @@ impl Parameters {
 
     /// Applies one step with clipping by the global norm; returns the norm before clipping.
     ///
-    /// Parameters without a gradient stay as they are.
-    pub(crate) fn update(&mut self, gradients: &[Gradient], config: &OptimizerConfig, update: Update) -> f64 {
+    /// Parameters without a gradient stay as they are. Products of matrices are computed on `device`.
+    pub(crate) fn update(
+        &mut self,
+        gradients: &[Gradient],
+        config: &OptimizerConfig,
+        update: Update,
+        device: &Device,
+    ) -> f64 {
         // In parallel over the parameters, but added up in their order: the same to the bit on any number of threads.
         let squares: Vec<f64> = gradients
             .par_iter()
@@ -113,7 +119,7 @@ impl Parameters {
             if let Some(gradient) = &gradient.0 {
                 match parameter.hidden_matrix() {
                     Some(shape) if config.hidden_matrices == MatrixUpdate::Muon => {
-                        parameter.update_matrix(gradient, shape, rates);
+                        parameter.update_matrix(gradient, shape, rates, device);
                     }
                     _ => parameter.update(gradient, rates),
                 }
@@ -165,8 +171,8 @@ impl Parameter {
         }
     }
 
-    fn update_matrix(&mut self, gradient: &[f32], shape: [usize; 2], rates: Rates) {
-        let step = muon::step(gradient, &mut self.first_moment, shape);
+    fn update_matrix(&mut self, gradient: &[f32], shape: [usize; 2], rates: Rates, device: &Device) {
+        let step = muon::step(gradient, &mut self.first_moment, shape, device);
         for (weight, step) in self.weights.iter_mut().zip(step) {
             *weight = rates.keep * *weight - rates.learning_rate * step;
         }

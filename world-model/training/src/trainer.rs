@@ -55,6 +55,7 @@ pub struct Trainer<O: Objective> {
     folder: RunFolder,
     workers: Vec<Worker<O::Network>>,
     parameters: Parameters,
+    device: Device,
     step: u64,
 }
 
@@ -94,6 +95,7 @@ impl<O: Objective> Trainer<O> {
         device: &Device,
     ) -> Result<Self, TrainingError> {
         config.validate()?;
+        let plain = device.clone();
         let device = device.clone().autodiff();
         let (network, mut parameters) = initial_weights::draw(&device, config.seed, || objective.network(&device));
         let step = if resume {
@@ -116,6 +118,7 @@ impl<O: Objective> Trainer<O> {
             folder,
             workers,
             parameters,
+            device: plain,
             step,
         })
     }
@@ -207,7 +210,7 @@ impl<O: Objective> Trainer<O> {
             ema_beta: ema_beta(ema_exponent(optimizer.ema_rate), self.step),
             step: self.step,
         };
-        let gradient_norm = self.parameters.update(&gradients, &optimizer, update);
+        let gradient_norm = self.parameters.update(&gradients, &optimizer, update, &self.device);
         self.step += 1;
         Ok(StepResult {
             loss: f64::from(loss),
