@@ -433,7 +433,7 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
     let world = folder.path().join("world");
     train(|| world_objective(&config), 2, &world, None);
     let config = JudgeTrainingConfig {
-        trainer: trainer(60),
+        trainer: trainer(160),
         datasets: vec![data],
         world: Some(world.join("world.safetensors")),
         predicted_stretches: 3,
@@ -448,7 +448,7 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
             JudgeObjective::new(config.clone(), &mut Preparation::new(&mut proceed), &Device::flex())
                 .expect("recordings")
         },
-        60,
+        160,
         &run,
         None,
     );
