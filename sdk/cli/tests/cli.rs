@@ -67,7 +67,7 @@ fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
 fn every_command_explains_itself_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
     let overview = succeeds(folder.path(), "--help");
-    for name in ["demo", "evaluate", "record", "train", "bench"] {
+    for name in ["demo", "evaluate", "record", "train", "bench", "models", "inspect"] {
         assert!(overview.contains(name), "{overview}");
         let help = succeeds(folder.path(), &format!("{name} --help"));
         assert!(
