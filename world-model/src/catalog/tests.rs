@@ -146,7 +146,7 @@ fn golden_transformers_are_recognised() {
 
 #[test]
 fn golden_vae_and_text_encoder_are_recognised() {
-    match recognized(&open("tests/fixtures/wan_vae/roundtrip_f5_debug")) {
+    match recognized(&open("tests/fixtures/wan_vae/roundtrip_f5_debug/weights.safetensors")) {
         Recognized::Vae(config) => assert_eq!(
             config,
             WanVaeConfig {
@@ -156,7 +156,9 @@ fn golden_vae_and_text_encoder_are_recognised() {
         ),
         other => panic!("taken for {other:?}"),
     }
-    match recognized(&open("tests/fixtures/text_encoder/gqa_2_layers_state_dict_names")) {
+    match recognized(&open(
+        "tests/fixtures/text_encoder/gqa_2_layers_state_dict_names/weights.safetensors",
+    )) {
         Recognized::TextEncoder(config) => assert_eq!((config.hidden_size, config.num_key_value_heads), (48, 1)),
         other => panic!("taken for {other:?}"),
     }
