@@ -1,5 +1,7 @@
 //! `worldloop models`: the released models, and what of them was checked.
 
+use std::io::{self, Write};
+
 use clap::Args;
 use serde_json::{Value, json};
 use worldloop::device::Device;
@@ -25,40 +27,44 @@ pub(crate) struct ModelsArgs {
 pub(crate) fn run(args: &ModelsArgs) -> anyhow::Result<Outcome> {
     let device = worldloop::device::select("cpu")?;
     let models = released_models();
+    let out = &mut io::stdout().lock();
     if args.json {
         for model in &models {
-            println!("{}", as_json(model, &device)?);
+            writeln!(out, "{}", as_json(model, &device)?)?;
         }
-        return Ok(Outcome::Done);
-    }
-    println!("{:<37} {:>14} {:>8}  can make", "name", "parameters", "bf16");
-    for model in &models {
-        let size = bytes_text(model.bf16_bytes(&device));
-        let parameters = model.num_parameters(&device);
-        println!("{:<37} {parameters:>14} {size:>8}  {}", model.name, abilities(model));
-    }
-    println!(
-        "\n{:<37} {:<28} {:<30} licence",
-        "name", "sampler", "checked by vectors"
-    );
-    for model in &models {
-        let vectors = [model.verification.network, model.verification.sampler]
-            .map(|names| names[0])
-            .join(", ");
-        println!(
-            "{:<37} {:<28} {vectors:<30} {}",
-            model.name,
-            sampler(&model.sampler),
-            model.licence
-        );
-    }
-    println!(
-        "\nVectors are outputs of the reference code on small networks with random weights. Of all models: {NEVER_LOADED}."
-    );
-    for model in models.iter().filter(|model| !model.verification.open.is_empty()) {
-        println!("{}: {}.", model.name, model.verification.open);
+    } else {
+        print_table(out, &models, &device)?;
     }
     Ok(Outcome::Done)
+}
+
+fn print_table(out: &mut dyn Write, models: &[ReleasedModel], device: &Device) -> io::Result<()> {
+    writeln!(out, "{:<37} {:>14} {:>8}  can make", "name", "parameters", "bf16")?;
+    for model in models {
+        let size = bytes_text(model.bf16_bytes(device));
+        let (name, parameters) = (model.name, model.num_parameters(device));
+        writeln!(out, "{name:<37} {parameters:>14} {size:>8}  {}", abilities(model))?;
+    }
+    writeln!(
+        out,
+        "\n{:<37} {:<32} {:<26} checked by vectors",
+        "name", "sampler", "licence"
+    )?;
+    for model in models {
+        let vectors = [model.verification.network, model.verification.sampler]
+            .concat()
+            .join(", ");
+        let (name, sampler, licence) = (model.name, sampler(&model.sampler), model.licence);
+        writeln!(out, "{name:<37} {sampler:<32} {licence:<26} {vectors}")?;
+    }
+    writeln!(
+        out,
+        "\nVectors are outputs of the reference code on small networks with random weights. Of all models: {NEVER_LOADED}."
+    )?;
+    for model in models.iter().filter(|model| !model.verification.open.is_empty()) {
+        writeln!(out, "{}: {}.", model.name, model.verification.open)?;
+    }
+    Ok(())
 }
 
 /// Says what a model makes from what.
@@ -71,16 +77,12 @@ fn abilities(model: &ReleasedModel) -> String {
     let given: Vec<&str> = model.given.iter().map(|given| given.name()).collect();
     // Actions and poses are needed beside an image; the others stand for each other.
     let is_needed = |given: &Given| matches!(given, Given::Actions | Given::CameraPoses);
-    let between = if model.given.iter().any(is_needed) {
-        " and "
+    let given = if model.given.iter().any(is_needed) {
+        given.join(" and ")
     } else {
-        " or "
+        given.join(" | ")
     };
-    format!(
-        "{views}{} frames of {height}x{width} from {}",
-        model.frames(),
-        given.join(between)
-    )
+    format!("{views}{} frames of {height}x{width} from {given}", model.frames())
 }
 
 fn sampler(preset: &SamplerPreset) -> String {

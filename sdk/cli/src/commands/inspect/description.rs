@@ -74,6 +74,7 @@ pub(super) fn variant(recognized: &Recognized) -> String {
         Recognized::TextEncoder(config) if (config.hidden_size, config.num_hidden_layers) == (3584, 28) => {
             "the sizes of Cosmos-Reason1-7B".to_owned()
         }
+        Recognized::World(_) | Recognized::Judge(_) => "trained by Worldloop".to_owned(),
         _ => "none of the released ones".to_owned(),
     }
 }

@@ -5,6 +5,7 @@ mod json;
 mod text;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -50,8 +51,9 @@ struct Findings {
 pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let source = CheckpointSource::open(&args.path)?;
     let findings = examine(&source, &args.path)?;
+    let out = &mut io::stdout().lock();
     if !args.json {
-        text::print_findings(&source, &findings);
+        text::print_findings(out, &source, &findings)?;
     }
     let statistics = if args.statistics {
         let Some(statistics) = read_statistics(&source, stop)? else {
@@ -62,9 +64,9 @@ pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome
         None
     };
     if args.json {
-        println!("{}", json::findings(&source, &findings, statistics.as_ref())?);
+        writeln!(out, "{}", json::findings(&source, &findings, statistics.as_ref())?)?;
     } else if let Some(statistics) = &statistics {
-        text::print_statistics(statistics);
+        text::print_statistics(out, statistics)?;
     }
     Ok(Outcome::Done)
 }

@@ -1,5 +1,7 @@
 //! Findings for people.
 
+use std::io::{self, Write};
+
 use worldloop::world_model::checkpoint::{CheckpointSource, LoadReport, TensorStatistics};
 
 use super::{Findings, Statistics, description};
@@ -9,69 +11,72 @@ use crate::table::bytes_text;
 const LISTED: usize = 8;
 
 /// Prints the file, the network and the keys that do not fit.
-pub(super) fn print_findings(source: &CheckpointSource, findings: &Findings) {
+pub(super) fn print_findings(out: &mut dyn Write, source: &CheckpointSource, findings: &Findings) -> io::Result<()> {
     let dtypes = findings.dtypes.iter().map(|(dtype, count)| format!("{count} {dtype}"));
     let dtypes = dtypes.collect::<Vec<_>>().join(", ");
     let (count, size) = (source.keys().count(), bytes_text(findings.bytes));
-    line("path", source.location());
-    line("format", source.format().name());
-    line("tensors", &format!("{count} ({dtypes}), {size}"));
+    line(out, "path", source.location())?;
+    line(out, "format", source.format().name())?;
+    line(out, "tensors", &format!("{count} ({dtypes}), {size}"))?;
     if !source.other_keys().is_empty() {
         let others = source.other_keys().len();
-        line("others", &format!("{others} entries that are not tensors"));
+        line(out, "others", &format!("{others} entries that are not tensors"))?;
     }
     if findings.configs.is_empty() {
-        line("config", "none found");
+        line(out, "config", "none found")?;
     } else {
-        line("config", &findings.configs.join(", "));
+        line(out, "config", &findings.configs.join(", "))?;
     }
     match &findings.recognized {
         Ok(recognized) => {
-            line("network", &description::network(recognized));
-            line("variant", &description::variant(recognized));
+            line(out, "network", &description::network(recognized))?;
+            line(out, "variant", &description::variant(recognized))?;
         }
-        Err(why) => line("network", &format!("unknown: {why}")),
+        Err(why) => line(out, "network", &format!("unknown: {why}"))?,
     }
-    if let Some(report) = &findings.report {
-        print_report(report);
+    match &findings.report {
+        Some(report) => print_report(out, report),
+        None => Ok(()),
     }
 }
 
-fn line(name: &str, text: &str) {
-    println!("{name:<9} {text}");
+fn line(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{name:<9} {text}")
 }
 
-fn print_report(report: &LoadReport) {
+fn print_report(out: &mut dyn Write, report: &LoadReport) -> io::Result<()> {
     let [fit, missing, unused, ignored] =
         [&report.loaded, &report.missing, &report.unused, &report.ignored].map(Vec::len);
     let mismatched = report.mismatched.len();
     let counts =
         format!("{fit} fit, {missing} missing, {unused} unused, {mismatched} of another shape, {ignored} ignored");
-    line("keys", &counts);
-    print_keys("missing", &report.missing);
-    print_keys("unused", &report.unused);
+    line(out, "keys", &counts)?;
+    print_keys(out, "missing", &report.missing)?;
+    print_keys(out, "unused", &report.unused)?;
     let shapes = report
         .mismatched
         .iter()
         .map(|entry| format!("{} {:?}, expected {:?}", entry.key, entry.found, entry.expected));
-    print_keys("shape", &shapes.collect::<Vec<_>>());
+    print_keys(out, "shape", &shapes.collect::<Vec<_>>())
 }
 
-fn print_keys(name: &str, keys: &[String]) {
+fn print_keys(out: &mut dyn Write, name: &str, keys: &[String]) -> io::Result<()> {
     for key in keys.iter().take(LISTED) {
-        line(name, key);
+        line(out, name, key)?;
     }
     if keys.len() > LISTED {
-        line(name, &format!("and {} more: --json has all", keys.len() - LISTED));
+        line(out, name, &format!("and {} more: --json has all", keys.len() - LISTED))?;
     }
+    Ok(())
 }
 
 /// Prints one line per tensor.
-pub(super) fn print_statistics(statistics: &Statistics) {
-    println!(
+pub(super) fn print_statistics(out: &mut dyn Write, statistics: &Statistics) -> io::Result<()> {
+    writeln!(
+        out,
         "\n{:<64} {:>11} {:>11} {:>11} {:>11} {:>6}",
         "tensor", "mean", "std", "min", "max", "NaN"
-    );
+    )?;
     for (key, figures) in statistics {
         let TensorStatistics {
             nan,
@@ -81,6 +86,10 @@ pub(super) fn print_statistics(statistics: &Statistics) {
             max,
             ..
         } = figures;
-        println!("{key:<64} {mean:>11.3e} {std:>11.3e} {min:>11.3e} {max:>11.3e} {nan:>6}");
+        writeln!(
+            out,
+            "{key:<64} {mean:>11.3e} {std:>11.3e} {min:>11.3e} {max:>11.3e} {nan:>6}"
+        )?;
     }
+    Ok(())
 }
