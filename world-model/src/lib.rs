@@ -4,6 +4,7 @@
 //! knows of robots, policies or episodes on disk.
 
 pub mod camera;
+pub mod catalog;
 pub mod checkpoint;
 pub mod diffusion;
 pub mod dit;

@@ -1,6 +1,7 @@
 //! How failures reach a person: one message, and an exit code.
 
 use std::fmt::Write;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ pub(crate) fn report(command: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitC
     match panic::catch_unwind(AssertUnwindSafe(command)) {
         Ok(Ok(Outcome::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Outcome::Stopped)) => ExitCode::from(INTERRUPTED),
+        // A reader that has seen enough, such as `head`, is no failure.
+        Ok(Err(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("error: {}", message(&error));
             ExitCode::FAILURE
@@ -43,6 +46,11 @@ pub(crate) fn report(command: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitC
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Joins an error with those of its causes that it does not already tell.

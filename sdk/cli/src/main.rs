@@ -27,6 +27,8 @@ enum Command {
     Record(commands::record::RecordArgs),
     Train(commands::train::TrainArgs),
     Bench(commands::bench::BenchArgs),
+    Models(commands::models::ModelsArgs),
+    Inspect(commands::inspect::InspectArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
             Command::Record(args) => commands::record::run(&args, &stop),
             Command::Train(args) => commands::train::run(&args, &stop),
             Command::Bench(args) => commands::bench::run(&args, &stop),
+            Command::Models(args) => commands::models::run(&args),
+            Command::Inspect(args) => commands::inspect::run(&args, &stop),
         }
     })
 }

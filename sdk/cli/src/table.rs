@@ -55,3 +55,12 @@ fn rate(rate: Option<&SuccessRate>) -> String {
         format!("{:>3}/{:<3} {interval:>12}", rate.successes, rate.episodes)
     })
 }
+
+/// Writes a size in the largest decimal unit that leaves a whole number before the point.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.2} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} bytes"),
+    }
+}

@@ -67,7 +67,7 @@ fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
 fn every_command_explains_itself_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
     let overview = succeeds(folder.path(), "--help");
-    for name in ["demo", "evaluate", "record", "train", "bench"] {
+    for name in ["demo", "evaluate", "record", "train", "bench", "models", "inspect"] {
         assert!(overview.contains(name), "{overview}");
         let help = succeeds(folder.path(), &format!("{name} --help"));
         assert!(
@@ -422,4 +422,37 @@ fn closed_loop_chunks_are_timed_alone_and_in_batches() {
             .iter()
             .all(|line| line["frames_per_second"].as_f64().unwrap() > 0.0)
     );
+}
+
+#[test]
+fn released_models_and_any_checkpoint_are_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for line in succeeds(path, "models --json").lines() {
+        let model: serde_json::Value = serde_json::from_str(line).expect("one object per line");
+        assert!(model["parameters"].as_u64() > Some(2_000_000_000), "{model}");
+    }
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dit/nvidia_names");
+    let weights = fixture.join("weights.safetensors");
+    let text = succeeds(path, &format!("inspect {} --statistics --json", weights.display()));
+    let found: serde_json::Value = serde_json::from_str(&text).expect("an object");
+    assert_eq!(found["config"]["num_blocks"], 2);
+    assert_eq!(found["keys"]["missing"], serde_json::json!([]));
+    assert_eq!(found["statistics"]["net.t_embedding_norm.weight"]["nan"], 0);
+
+    let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/embedded/world.safetensors");
+    let text = succeeds(path, &format!("inspect {}", world.display()));
+    assert!(
+        text.contains("world of Worldloop") && text.contains(" 0 missing, 0 unused"),
+        "{text}"
+    );
+
+    let bytes = std::fs::read(weights).unwrap();
+    std::fs::write(path.join("short.safetensors"), &bytes[..bytes.len() - 1]).unwrap();
+    std::fs::write(path.join("notes.txt"), "no weights at all").unwrap();
+    std::fs::write(path.join("__0_0.distcp"), "PK\u{3}\u{4}").unwrap();
+    refused(path, "inspect gone.pt", &["gone.pt", "exists"]);
+    refused(path, "inspect short.safetensors", &["short.safetensors", "truncated"]);
+    refused(path, "inspect notes.txt", &["notes.txt", "not a checkpoint"]);
+    refused(path, "inspect __0_0.distcp", &["convert_distcp_to_pt.py"]);
 }

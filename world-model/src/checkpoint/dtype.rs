@@ -3,10 +3,12 @@
 //! Files are read in whatever floating-point type they were saved; parameters are created as `f32` and Burn converts
 //! them to the device's own type. Widening `f16` and `bf16` is exact, so a released `bf16` file loses nothing.
 
+use std::fmt;
+
 use half::{bf16, f16};
 
 /// Names the element type of a stored tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum StoredDtype {
     /// 64-bit floating point.
@@ -76,6 +78,18 @@ impl StoredDtype {
             Self::F16 => elements(bytes, |raw| f16::from_le_bytes(raw).to_f32()),
             Self::Bf16 => elements(bytes, |raw| bf16::from_le_bytes(raw).to_f32()),
             Self::Other => return None,
+        })
+    }
+}
+
+impl fmt::Display for StoredDtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F64 => "f64",
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Other => "other",
         })
     }
 }

@@ -96,6 +96,16 @@ pub enum CheckpointError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A raw checkpoint of distributed training, in pieces.
+    #[error(
+        "{} is a distributed PyTorch checkpoint as training saves it (`.metadata`, `*.distcp`), expected one .pt or \
+         .safetensors file; convert it with `scripts/convert_distcp_to_pt.py` of cosmos-predict2.5 and open the result",
+        path.display()
+    )]
+    Distributed {
+        /// The folder or file.
+        path: PathBuf,
+    },
     /// A folder holds no weights, or several candidates.
     #[error("no weights chosen in folder {}: found {found:?}; name one file, or a folder with one model in it", path.display())]
     AmbiguousFolder {

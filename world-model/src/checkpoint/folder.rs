@@ -11,6 +11,9 @@ use super::source::{CheckpointFormat, CheckpointSource};
 /// Ending of the file that says which tensor is in which shard.
 const INDEX_SUFFIX: &str = ".safetensors.index.json";
 
+/// File that describes a distributed checkpoint of PyTorch; its tensors are in files that end in `.distcp`.
+const DISTRIBUTED_METADATA: &str = ".metadata";
+
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
@@ -19,6 +22,14 @@ struct Index {
 /// Opens the one model in a folder.
 pub(super) fn open(path: &Path) -> Result<CheckpointSource, CheckpointError> {
     let names = file_names(path)?;
+    // Training saves the network into a folder `model` of its own.
+    let is_distributed = |folder: &Path| folder.join(DISTRIBUTED_METADATA).is_file();
+    let has_part = names.iter().any(|name| is_distributed_part(Path::new(name)));
+    if has_part || is_distributed(&path.join("model")) {
+        return Err(CheckpointError::Distributed {
+            path: path.to_path_buf(),
+        });
+    }
     let ending = |suffix: &str| names.iter().filter(|name| name.ends_with(suffix)).collect::<Vec<_>>();
     if let [index] = ending(INDEX_SUFFIX)[..] {
         return open_shards(path, &path.join(index));
@@ -34,6 +45,12 @@ pub(super) fn open(path: &Path) -> Result<CheckpointSource, CheckpointError> {
         path: path.to_path_buf(),
         found: names,
     })
+}
+
+/// Returns whether a file is one of those that make up a distributed checkpoint of PyTorch.
+pub(super) fn is_distributed_part(path: &Path) -> bool {
+    let is_metadata = path.file_name().is_some_and(|name| name == DISTRIBUTED_METADATA);
+    is_metadata || path.extension().is_some_and(|extension| extension == "distcp")
 }
 
 fn file_names(path: &Path) -> Result<Vec<String>, CheckpointError> {

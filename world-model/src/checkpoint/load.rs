@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use super::error::CheckpointError;
@@ -60,27 +60,29 @@ pub fn load_matching<M: Module>(
     Ok(report)
 }
 
+/// Says what loading would do, from names and shapes alone: `loaded` are the keys that fit.
+///
+/// No weight of the module is drawn and no tensor is read.
+///
+/// # Errors
+/// [`CheckpointError::Ambiguous`].
+pub fn compare<M: Module>(
+    module: &M,
+    source: &CheckpointSource,
+    key_map: &KeyMap,
+) -> Result<LoadReport, CheckpointError> {
+    let mut loader = Loader::new(source, key_map)?;
+    module.visit(&mut loader);
+    Ok(loader.into_report())
+}
+
 fn load<M: Module>(module: M, source: &CheckpointSource, key_map: &KeyMap) -> Result<(M, LoadReport), CheckpointError> {
-    let (available, ignored) = index(source, key_map)?;
-    let report = LoadReport {
-        ignored,
-        ..LoadReport::default()
-    };
-    let mut loader = Loader {
-        source,
-        key_map,
-        available,
-        path: ModulePath::default(),
-        report,
-        error: None,
-    };
+    let mut loader = Loader::new(source, key_map)?;
     let module = module.map(&mut loader);
-    if let Some(error) = loader.error {
-        return Err(error);
+    match loader.error.take() {
+        Some(error) => Err(error),
+        None => Ok((module, loader.into_report())),
     }
-    let mut report = loader.report;
-    report.unused = loader.available.into_values().collect();
-    Ok((module, report))
 }
 
 /// Sorts the stored keys into parameters (module path → stored key) and ignored ones.
@@ -119,16 +121,31 @@ struct Loader<'a> {
     error: Option<CheckpointError>,
 }
 
-impl Loader<'_> {
-    /// Finds and reads the values for the parameter that the walk is at.
-    fn values(&mut self, shape: &[usize]) -> Option<Vec<f32>> {
+impl<'a> Loader<'a> {
+    fn new(source: &'a CheckpointSource, key_map: &'a KeyMap) -> Result<Self, CheckpointError> {
+        let (available, ignored) = index(source, key_map)?;
+        let report = LoadReport {
+            ignored,
+            ..LoadReport::default()
+        };
+        Ok(Self {
+            source,
+            key_map,
+            available,
+            path: ModulePath::default(),
+            report,
+            error: None,
+        })
+    }
+
+    /// Finds the stored tensor for the parameter that the walk is at, if there is one of its shape.
+    fn find(&mut self, shape: &[usize]) -> Option<String> {
         let parameter = self.path.parameter();
         let Some(key) = self.available.remove(&parameter) else {
             self.report.missing.push(self.key_map.to_stored(&parameter));
             return None;
         };
-        let turned = self.path.is_linear_weight();
-        let expected: Vec<usize> = if turned {
+        let expected: Vec<usize> = if self.path.is_linear_weight() {
             shape.iter().rev().copied().collect()
         } else {
             shape.to_vec()
@@ -138,15 +155,45 @@ impl Loader<'_> {
             self.report.mismatched.push(ShapeMismatch { key, expected, found });
             return None;
         }
+        Some(key)
+    }
+
+    /// Reads the values for the parameter that the walk is at.
+    fn values(&mut self, shape: &[usize]) -> Option<Vec<f32>> {
+        let key = self.find(shape)?;
         match self.source.read(&key) {
             Ok(values) => {
+                let stored = self.source.shape(&key).unwrap_or_default();
+                let turned = self.path.is_linear_weight().then(|| transpose(&values, stored));
                 self.report.loaded.push(key);
-                Some(if turned { transpose(&values, &expected) } else { values })
+                Some(turned.unwrap_or(values))
             }
             Err(error) => {
                 self.error = Some(error);
                 None
             }
+        }
+    }
+
+    fn into_report(self) -> LoadReport {
+        let mut report = self.report;
+        report.unused = self.available.into_values().collect();
+        report
+    }
+}
+
+impl ModuleVisitor for Loader<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(key) = self.find(&param.lazy_shape()) {
+            self.report.loaded.push(key);
         }
     }
 }

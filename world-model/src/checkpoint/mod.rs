@@ -15,13 +15,15 @@ mod report;
 mod safetensors;
 mod save;
 mod source;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
 pub use dtype::{SaveDtype, StoredDtype};
 pub use error::CheckpointError;
 pub use key_map::KeyMap;
-pub use load::{load_into, load_matching};
+pub use load::{compare, load_into, load_matching};
 pub use report::{LoadReport, ShapeMismatch};
 pub use save::CheckpointWriter;
 pub use source::{CheckpointFormat, CheckpointSource};
+pub use statistics::TensorStatistics;

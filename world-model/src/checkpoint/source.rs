@@ -48,6 +48,17 @@ pub(super) enum Origin {
     Pytorch(pytorch_reader::Tensor),
 }
 
+impl CheckpointFormat {
+    /// Returns the name of the format, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Sharded => "sharded safetensors",
+            Self::Pytorch => "PyTorch",
+        }
+    }
+}
+
 impl CheckpointSource {
     /// Opens a safetensors file, a PyTorch `.pt` or `.pth` file, or a folder in the diffusers layout.
     ///
@@ -59,6 +70,11 @@ impl CheckpointSource {
         let path = path.as_ref();
         if path.is_dir() {
             return folder::open(path);
+        }
+        if folder::is_distributed_part(path) {
+            return Err(CheckpointError::Distributed {
+                path: path.to_path_buf(),
+            });
         }
         let location = path.display().to_string();
         let read_error = |source| CheckpointError::Read {
@@ -141,6 +157,14 @@ impl CheckpointSource {
     /// Returns the element type that a tensor is stored in, if the key exists.
     pub fn dtype(&self, key: &str) -> Option<StoredDtype> {
         self.tensors.get(key).map(|tensor| tensor.dtype)
+    }
+
+    /// Returns the bytes that a tensor takes in the file, if the key exists.
+    pub fn byte_len(&self, key: &str) -> Option<u64> {
+        self.tensors.get(key).map(|tensor| match &tensor.origin {
+            Origin::Blob { len, .. } => *len as u64,
+            Origin::Pytorch(tensor) => tensor.byte_len() as u64,
+        })
     }
 
     /// Returns the string metadata of a safetensors file; empty for other formats.

@@ -119,6 +119,11 @@ impl DitConfig {
         Self::new(5120, 36, 40)
     }
 
+    /// Returns the released 2B network that was distilled to four steps; its time runs from 0 to 1.
+    pub fn predict2_5_2b_distilled() -> Self {
+        Self::predict2_5_2b().with_timestep_scale(1.0)
+    }
+
     /// Returns the released action-conditioned 2B network (7-D actions, four per latent frame).
     pub fn action_cond_2b() -> Self {
         let action = ActionConfig::new(
@@ -253,6 +258,7 @@ mod tests {
     fn presets_are_valid() {
         for config in [
             DitConfig::predict2_5_2b(),
+            DitConfig::predict2_5_2b_distilled(),
             DitConfig::predict2_5_14b(),
             DitConfig::action_cond_2b(),
             DitConfig::auto_multiview_2b(),

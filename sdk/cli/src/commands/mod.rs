@@ -3,5 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
+pub(crate) mod inspect;
+pub(crate) mod models;
 pub(crate) mod record;
 pub(crate) mod train;

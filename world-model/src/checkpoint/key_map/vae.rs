@@ -3,6 +3,8 @@
 //! Modules carry the original names, except that numbers inside a `Sequential` become names. diffusers groups the
 //! decoder's flat list by resolution, so its rules depend on how many blocks a resolution has.
 
+use std::collections::BTreeSet;
+
 use super::KeyMap;
 use crate::checkpoint::CheckpointSource;
 
@@ -43,11 +45,13 @@ impl KeyMap {
     /// Chooses the names of a video VAE by looking at the keys of a checkpoint.
     pub fn vae(source: &CheckpointSource) -> Self {
         if source.keys().any(|key| key.starts_with("decoder.up_blocks.")) {
+            // Counted up to the first gap, so that a number in a broken file cannot ask for a billion rules.
             let count = |start: &str| {
-                let keys = source
+                let numbers: BTreeSet<usize> = source
                     .keys()
-                    .filter_map(|key| key.strip_prefix(start)?.split('.').next()?.parse().ok());
-                keys.max().map_or(0, |last: usize| last + 1)
+                    .filter_map(|key| key.strip_prefix(start)?.split('.').next()?.parse().ok())
+                    .collect();
+                (0..numbers.len()).take_while(|number| numbers.contains(number)).count()
             };
             Self::vae_diffusers(count("decoder.up_blocks."), count("decoder.up_blocks.0.resnets."))
         } else {

@@ -1,0 +1,98 @@
+//! Findings for programs.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use worldloop::world_model::catalog::Recognized;
+use worldloop::world_model::checkpoint::{CheckpointSource, TensorStatistics};
+
+use super::{Findings, Statistics, description};
+
+/// Puts everything that was found into one object.
+pub(super) fn findings(
+    source: &CheckpointSource,
+    found: &Findings,
+    statistics: Option<&Statistics>,
+) -> anyhow::Result<Value> {
+    let dtypes: BTreeMap<String, usize> = found
+        .dtypes
+        .iter()
+        .map(|(dtype, count)| (dtype.to_string(), *count))
+        .collect();
+    let (network, config, released) = match &found.recognized {
+        Ok(recognized) => (
+            json!(description::network(recognized)),
+            config_of(recognized)?,
+            released_with_sizes_of(recognized),
+        ),
+        Err(_) => (Value::Null, Value::Null, Value::Null),
+    };
+    let keys = found.report.as_ref().map(|report| {
+        let mismatched = report.mismatched.iter();
+        let mismatched: Vec<Value> = mismatched
+            .map(|entry| json!({ "key": entry.key, "expected": entry.expected, "found": entry.found }))
+            .collect();
+        json!({
+            "loaded": report.loaded.len(),
+            "missing": report.missing,
+            "unused": report.unused,
+            "ignored": report.ignored,
+            "mismatched": mismatched,
+        })
+    });
+    let statistics = statistics.map(|statistics| {
+        let entries = statistics
+            .iter()
+            .map(|(key, figures)| (key.clone(), figures_json(figures)));
+        entries.collect::<serde_json::Map<_, _>>()
+    });
+    Ok(json!({
+        "path": source.location(),
+        "format": source.format().name(),
+        "tensors": source.keys().count(),
+        "other_entries": source.other_keys(),
+        "dtypes": dtypes,
+        "bytes": found.bytes,
+        "configs_found": found.configs,
+        "network": network,
+        "unknown": found.recognized.as_ref().err(),
+        "config": config,
+        "released": released,
+        "keys": keys,
+        "statistics": statistics,
+    }))
+}
+
+/// Figures that are not finite become `null`.
+fn figures_json(figures: &TensorStatistics) -> Value {
+    let TensorStatistics {
+        count,
+        nan,
+        mean,
+        std,
+        min,
+        max,
+    } = figures;
+    json!({ "count": count, "nan": nan, "mean": mean, "std": std, "min": min, "max": max })
+}
+
+fn config_of(recognized: &Recognized) -> anyhow::Result<Value> {
+    Ok(match recognized {
+        Recognized::Transformer(transformer) => serde_json::to_value(&transformer.config)?,
+        Recognized::Vae(config) => serde_json::to_value(config)?,
+        Recognized::TextEncoder(config) => serde_json::to_value(config)?,
+        Recognized::World(config) => serde_json::to_value(config)?,
+        Recognized::Judge(config) => serde_json::to_value(config)?,
+        _ => Value::Null,
+    })
+}
+
+fn released_with_sizes_of(recognized: &Recognized) -> Value {
+    match recognized {
+        Recognized::Transformer(transformer) => {
+            let names: Vec<&str> = transformer.released.iter().map(|model| model.name).collect();
+            json!(names)
+        }
+        _ => json!([]),
+    }
+}
