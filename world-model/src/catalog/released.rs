@@ -1,7 +1,7 @@
 //! The table of released models.
 //!
 //! Source: `packages/cosmos-oss/cosmos_oss/checkpoints_predict2.py` of cosmos-transfer2.5@2ff49d0 (files, revisions,
-//! experiments), the experiments that it names (sampler flags), and the README of cosmos-predict2.5@50369b8 (licence).
+//! experiments), the experiments that it names (sampler flags), and the README of cosmos-predict2.5@23d987f (licence).
 //! Differs: an older `auto/multiview` file is left out, because its experiment is not public.
 
 use super::model::{Given, HubFile, ReleasedModel, SamplerPreset, Verification};
