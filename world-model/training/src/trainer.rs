@@ -224,7 +224,7 @@ impl<O: Objective> Trainer<O> {
         let (objective, parameters) = (&self.objective, &self.parameters);
         let count = self.workers.len();
         let first = self.step * count as u64;
-        let in_float32 = |worker: &mut Worker<O::Network>, batch: u64| {
+        let compute = |worker: &mut Worker<O::Network>, batch: u64| {
             worker.network = parameters.install(worker.network.clone(), Which::Latest);
             let loss_tensor = objective.loss(&worker.network, batch);
             let loss = loss_tensor.clone().inner().into_scalar::<f32>();
@@ -233,8 +233,8 @@ impl<O: Objective> Trainer<O> {
         };
         let products = self.config.products;
         let compute = |worker: &mut Worker<O::Network>, batch: u64| match products {
-            Products::Float32 => in_float32(worker, batch),
-            Products::Bfloat16 => with_bfloat16_products(|| in_float32(worker, batch)),
+            Products::Float32 => compute(worker, batch),
+            Products::Bfloat16 => with_bfloat16_products(|| compute(worker, batch)),
         };
         let results: Vec<(f32, Vec<Gradient>)> = std::thread::scope(|scope| {
             let workers = self.workers.iter_mut().zip(first..);

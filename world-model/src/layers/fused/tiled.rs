@@ -27,8 +27,9 @@ pub(super) fn multiply(left: Matrix<'_>, right: Matrix<'_>, sums: &mut [f32], st
         rayon::current_num_threads()
     };
     let (mut left_buffer, mut right_buffer) = BUFFERS.take();
-    let left = Packed::rows(left, threads, &mut left_buffer);
-    let right = Packed::columns(right, threads, &mut right_buffer);
+    // Of a left factor the hardware wants rows of values, of a right one rows of pairs.
+    let left = Packed::new(left, threads, true, &mut left_buffer);
+    let right = Packed::new(right.transposed(), threads, false, &mut right_buffer);
     let rows_at_once = left.length.div_ceil(threads).next_multiple_of(STEP);
     let part = |(index, sums): (usize, &mut [f32])| {
         let first = index * rows_at_once;
@@ -122,41 +123,17 @@ struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
-    /// Packs the rows of a left factor.
-    fn rows(matrix: Matrix<'_>, threads: usize, buffer: &'a mut Vec<Tile>) -> Self {
-        let lines = Lines {
-            values: matrix.values,
-            length: matrix.rows,
-            depth: matrix.columns,
-            stride: matrix.stride,
-            lie_in_depth: !matrix.transposed,
-        };
-        Self::new(lines, threads, true, buffer)
-    }
-
-    /// Packs the columns of a right factor.
-    fn columns(matrix: Matrix<'_>, threads: usize, buffer: &'a mut Vec<Tile>) -> Self {
-        let lines = Lines {
-            values: matrix.values,
-            length: matrix.columns,
-            depth: matrix.rows,
-            stride: matrix.stride,
-            lie_in_depth: matrix.transposed,
-        };
-        Self::new(lines, threads, false, buffer)
-    }
-
-    /// Packs lines into tiles whose rows are lines, or else pairs of a line's values.
-    fn new(lines: Lines<'_>, threads: usize, by_line: bool, buffer: &'a mut Vec<Tile>) -> Self {
-        let depth = lines.depth.div_ceil(DEPTH);
-        let panels = lines.length.next_multiple_of(STEP) / EDGE;
+    /// Packs the rows of a matrix, called lines here, into tiles whose rows are lines, or else pairs of a line's values.
+    fn new(lines: Matrix<'_>, threads: usize, by_line: bool, buffer: &'a mut Vec<Tile>) -> Self {
+        let depth = lines.columns.div_ceil(DEPTH);
+        let panels = lines.rows.next_multiple_of(STEP) / EDGE;
         let panels_at_once = panels.div_ceil(threads);
         if buffer.len() < panels * depth {
             buffer.resize(panels * depth, [[0; EDGE]; EDGE]);
         }
         let tiles = &mut buffer[..panels * depth];
         // What lies beyond the last line is not written below, and must not be what an earlier product left.
-        tiles[lines.length / EDGE * depth..].fill([[0; EDGE]; EDGE]);
+        tiles[lines.rows / EDGE * depth..].fill([[0; EDGE]; EDGE]);
         let pack = |(index, tiles): (usize, &mut [Tile])| {
             Arch::new().dispatch(Pack {
                 lines,
@@ -172,7 +149,7 @@ impl<'a> Packed<'a> {
             tiles.par_chunks_mut(panels_at_once * depth).enumerate().for_each(pack);
         }
         Self {
-            length: lines.length,
+            length: lines.rows,
             panel: depth * TILE,
             tiles,
         }
@@ -187,21 +164,9 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// The rows of a left factor or the columns of a right one.
-#[derive(Clone, Copy)]
-struct Lines<'a> {
-    values: &'a [f32],
-    length: usize,
-    /// Values of each.
-    depth: usize,
-    stride: usize,
-    /// Whether the values of a line lie next to each other in memory, rather than those of neighbouring lines.
-    lie_in_depth: bool,
-}
-
 /// Rounds some lines into their panels.
 struct Pack<'a> {
-    lines: Lines<'a>,
+    lines: Matrix<'a>,
     first: usize,
     tiles: &'a mut [Tile],
     /// Tiles of a panel.
@@ -214,14 +179,14 @@ impl WithSimd for Pack<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let last = (self.first + self.tiles.len() / self.depth * EDGE).min(self.lines.length);
+        let last = (self.first + self.tiles.len() / self.depth * EDGE).min(self.lines.rows);
         let lines = self.first..last.max(self.first);
-        if self.lines.lie_in_depth {
-            self.lines.pack_lines(lines, self.depth, self.tiles);
-        } else {
+        if self.lines.transposed {
             self.lines.pack_pairs(lines, self.depth, self.tiles);
+        } else {
+            self.lines.pack_lines(lines, self.depth, self.tiles);
         }
-        if self.lines.lie_in_depth != self.by_line {
+        if self.lines.transposed == self.by_line {
             for tile in self.tiles {
                 transpose(tile);
             }
@@ -229,13 +194,13 @@ impl WithSimd for Pack<'_> {
     }
 }
 
-impl Lines<'_> {
+impl Matrix<'_> {
     /// Packs lines that lie in memory one after the other; a tile's rows are lines.
     #[inline(always)]
     fn pack_lines(&self, lines: Range<usize>, depth: usize, tiles: &mut [Tile]) {
         let mut row = vec![0_u16; depth * DEPTH];
         for (index, line) in lines.enumerate() {
-            let values = &self.values[line * self.stride..][..self.depth];
+            let values = &self.values[line * self.stride..][..self.columns];
             for (rounded, &value) in row.iter_mut().zip(values) {
                 *rounded = to_bfloat16(value);
             }
@@ -251,13 +216,13 @@ impl Lines<'_> {
     fn pack_pairs(&self, lines: Range<usize>, depth: usize, tiles: &mut [Tile]) {
         let mut row = vec![0_u32; tiles.len() / depth * EDGE];
         // Pairs that fill the last tile.
-        for pair in self.depth.div_ceil(2)..depth * EDGE {
+        for pair in self.columns.div_ceil(2)..depth * EDGE {
             let tiles = tiles[pair / EDGE..].iter_mut().step_by(depth);
             tiles.for_each(|tile| tile[pair % EDGE] = [0; EDGE]);
         }
-        for pair in 0..self.depth.div_ceil(2) {
+        for pair in 0..self.columns.div_ceil(2) {
             let values = |offset: usize| &self.values[(2 * pair + offset) * self.stride..][lines.clone()];
-            if 2 * pair + 1 < self.depth {
+            if 2 * pair + 1 < self.columns {
                 for ((rounded, &even), &odd) in row.iter_mut().zip(values(0)).zip(values(1)) {
                     *rounded = u32::from(to_bfloat16(even)) | u32::from(to_bfloat16(odd)) << 16;
                 }
