@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use worldloop_policies::PolicyError;
 use worldloop_policies::cloned::{ClonedCheckpoints, ClonedWeightsError};
 use worldloop_world_model::checkpoint::{CheckpointError, CheckpointSource};
@@ -85,6 +85,7 @@ pub enum WeightsError {
 pub struct Weights {
     location: String,
     files: BTreeMap<String, Cow<'static, [u8]>>,
+    dtype: DType,
 }
 
 impl Weights {
@@ -96,6 +97,7 @@ impl Weights {
         Self {
             location: "this build of worldloop".to_owned(),
             files: files.collect(),
+            dtype: DType::F32,
         }
     }
 
@@ -119,6 +121,7 @@ impl Weights {
         Ok(Self {
             location: format!("`{}`", folder.display()),
             files,
+            dtype: DType::F32,
         })
     }
 
@@ -130,6 +133,11 @@ impl Weights {
         folder.map_or_else(|| Ok(Self::embedded()), Self::open)
     }
 
+    /// Holds the weights of the world's transformer in another dtype than float32.
+    pub fn with_dtype(self, dtype: DType) -> Self {
+        Self { dtype, ..self }
+    }
+
     /// Makes the world model and the judge.
     ///
     /// # Errors
@@ -137,7 +145,10 @@ impl Weights {
     pub fn learned(&self, device: &Device) -> Result<LearnedParts, WeightsError> {
         let judge = FrameJudge::load(&self.source(JUDGE_FILE)?, device)?;
         let model = self.world_model(device)?;
-        let fingerprint = fingerprint([self.bytes(WORLD_FILE)?, self.bytes(JUDGE_FILE)?]);
+        let mut fingerprint = fingerprint([self.bytes(WORLD_FILE)?, self.bytes(JUDGE_FILE)?]);
+        if self.dtype != DType::F32 {
+            fingerprint += &format!("-{:?}", self.dtype);
+        }
         Ok(LearnedParts {
             model: Arc::new(model),
             judge: Arc::new(judge),
@@ -150,7 +161,7 @@ impl Weights {
     /// # Errors
     /// [`WeightsError`] that names what is wrong with the file.
     pub fn world_model(&self, device: &Device) -> Result<Predict, WeightsError> {
-        Ok(Predict::load(&self.source(WORLD_FILE)?, device)?)
+        Ok(Predict::load_as(&self.source(WORLD_FILE)?, self.dtype, device)?)
     }
 
     /// Makes the source of policies, with the cloned ones if their weights are there.

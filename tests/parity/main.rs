@@ -2,7 +2,8 @@
 //!
 //! `cargo test --release -p worldloop-tests --test parity [FILTER..]` runs every case whose `family/name` contains one
 //! of the filters. `WORLDLOOP_GOLDEN` names another folder of cases, `WORLDLOOP_GOLDEN_FAMILIES=a,b` selects families,
-//! `WORLDLOOP_GOLDEN_VERBOSE=1` also compares intermediate values of cases that pass.
+//! `WORLDLOOP_GOLDEN_VERBOSE=1` also compares intermediate values of cases that pass, `WORLDLOOP_DEVICE=wgpu` computes
+//! there (with `--features wgpu`).
 
 mod dit;
 mod dit_weights;

@@ -14,6 +14,9 @@ const FAMILIES_VARIABLE: &str = "WORLDLOOP_GOLDEN_FAMILIES";
 /// Variable that asks for intermediate values of cases that pass.
 const VERBOSE_VARIABLE: &str = "WORLDLOOP_GOLDEN_VERBOSE";
 
+/// Variable that names the device; the CPU without it.
+const DEVICE_VARIABLE: &str = "WORLDLOOP_DEVICE";
+
 /// What a case came to, if it could be run.
 pub(crate) enum Outcome {
     /// Everything that it asks for was compared.
@@ -49,6 +52,16 @@ pub(crate) fn main(families: &[Family]) -> ExitCode {
         println!("this is the small set of the repository; set WORLDLOOP_GOLDEN for more");
     }
 
+    let name = std::env::var(DEVICE_VARIABLE).unwrap_or_else(|_unset| "flex".to_string());
+    let device = match worldloop::device::select(&name) {
+        Ok(device) => device,
+        Err(error) => {
+            println!("FAIL {DEVICE_VARIABLE}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("device {name}");
+
     let mut tally = Tally::default();
     for name in selected_families(families, &root) {
         let Some(family) = families.iter().find(|family| family.name == name) else {
@@ -57,7 +70,7 @@ pub(crate) fn main(families: &[Family]) -> ExitCode {
             tally.failed += 1;
             continue;
         };
-        run_family(family, &root.path, &filters, &mut tally);
+        run_family(family, &root.path, &filters, &device, &mut tally);
     }
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
     if tally.failed == 0 {
@@ -89,7 +102,7 @@ fn selected_families(families: &[Family], root: &GoldenRoot) -> Vec<String> {
     names
 }
 
-fn run_family(family: &Family, root: &Path, filters: &[String], tally: &mut Tally) {
+fn run_family(family: &Family, root: &Path, filters: &[String], device: &Device, tally: &mut Tally) {
     let cases = match list_cases(root, family.name) {
         Ok(cases) if !cases.is_empty() => cases,
         Ok(_) => {
@@ -106,12 +119,12 @@ fn run_family(family: &Family, root: &Path, filters: &[String], tally: &mut Tall
     for (name, folder) in cases {
         let id = format!("{}/{name}", family.name);
         if filters.is_empty() || filters.iter().any(|filter| id.contains(filter.as_str())) {
-            run_case(family, &id, &folder, tally);
+            run_case(family, &id, &folder, device, tally);
         }
     }
 }
 
-fn run_case(family: &Family, id: &str, folder: &Path, tally: &mut Tally) {
+fn run_case(family: &Family, id: &str, folder: &Path, device: &Device, tally: &mut Tally) {
     let case = match Case::read(id, folder) {
         Ok(case) => case,
         Err(error) => {
@@ -122,7 +135,7 @@ fn run_case(family: &Family, id: &str, folder: &Path, tally: &mut Tally) {
     };
     let mut checks = Checks::new(&case);
     // A network that panics on one case says nothing about the others.
-    let result = catch_unwind(AssertUnwindSafe(|| (family.run)(&case, &mut checks, &Device::flex())));
+    let result = catch_unwind(AssertUnwindSafe(|| (family.run)(&case, &mut checks, device)));
     let problem = match result {
         Ok(Ok(Outcome::OutOfScope(reason))) => {
             println!("SKIP {id}: not in scope, {reason}");

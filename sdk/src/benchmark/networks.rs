@@ -1,23 +1,24 @@
 //! Single networks with random weights.
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{DType, Device, Distribution, Tensor};
 use worldloop_world_model::dit::{DitInput, FrameCondition};
+use worldloop_world_model::layers::cast_module;
 
 use super::config::{BenchmarkConfig, DitBenchmark, VaeBenchmark};
 use super::timing::{Timing, TimingSettings};
 
-/// Times the forward pass of a network; a VAE both ways.
-pub fn time_networks(config: &BenchmarkConfig, settings: TimingSettings, device: &Device) -> Vec<Timing> {
+/// Times the forward pass of a network with weights in the given dtype; a VAE both ways.
+pub fn time_networks(config: &BenchmarkConfig, settings: TimingSettings, dtype: DType, device: &Device) -> Vec<Timing> {
     match config {
-        BenchmarkConfig::Dit(config) => vec![time_dit(config, settings, device)],
-        BenchmarkConfig::Vae(config) => time_vae(config, settings, device),
+        BenchmarkConfig::Dit(config) => vec![time_dit(config, settings, dtype, device)],
+        BenchmarkConfig::Vae(config) => time_vae(config, settings, dtype, device),
     }
 }
 
 /// Times one evaluation; text and rotary table are made once before, as in an episode.
-fn time_dit(config: &DitBenchmark, settings: TimingSettings, device: &Device) -> Timing {
+fn time_dit(config: &DitBenchmark, settings: TimingSettings, dtype: DType, device: &Device) -> Timing {
     let network = config.network();
-    let dit = network.init(device);
+    let dit = cast_module(network.init(device), dtype);
     let DitBenchmark {
         batch,
         latent_frames: frames,
@@ -49,9 +50,9 @@ fn time_dit(config: &DitBenchmark, settings: TimingSettings, device: &Device) ->
     })
 }
 
-fn time_vae(config: &VaeBenchmark, settings: TimingSettings, device: &Device) -> Vec<Timing> {
+fn time_vae(config: &VaeBenchmark, settings: TimingSettings, dtype: DType, device: &Device) -> Vec<Timing> {
     let network = config.network();
-    let vae = network.init(device);
+    let vae = cast_module(network.init(device), dtype);
     let VaeBenchmark {
         batch,
         frames,

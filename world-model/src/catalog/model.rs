@@ -7,11 +7,20 @@ use burn::tensor::Device;
 
 use super::error::UnknownModel;
 use super::released::released_models;
-use crate::diffusion::{SamplerConfig, TrigFlow};
-use crate::dit::DitConfig;
+use crate::diffusion::{NetworkTime, SamplerConfig, SigmaTable, TrigFlow};
+use crate::dit::{DitConfig, RopeExponents};
 
 /// Bytes of one weight as released.
 const BF16_BYTES: u64 = 2;
+
+/// Epsilon of diffusers' norms of queries and keys.
+const DIFFUSERS_QK_NORM_EPS: f64 = 1e-5;
+
+/// Evaluations of diffusers' pipeline where none are asked for.
+const DIFFUSERS_STEPS: usize = 36;
+
+/// Time of given frames in diffusers' pipeline, in thousandths.
+const DIFFUSERS_GIVEN_TIME: f64 = 0.1;
 
 /// A released model: its weights, its network, how it is sampled, and what was checked here.
 #[derive(Debug, Clone)]
@@ -107,6 +116,30 @@ impl ReleasedModel {
             name: name.to_string(),
             known,
         })
+    }
+
+    /// Returns the model with the numerics of diffusers' pipeline instead of those of NVIDIA's code: exact rotary exponents,
+    /// another epsilon in the norms of queries and keys, the Karras table for 36 evaluations, times that are not truncated, and
+    /// a time of their own for given frames. A distilled model keeps its sampler, for which diffusers has none.
+    ///
+    /// In float32 that is all. In bfloat16 diffusers also computes time and modulation in bfloat16, which is not done here.
+    ///
+    /// Source: `pipelines/cosmos/pipeline_cosmos2_5_predict.py` and `models/transformers/transformer_cosmos.py` of
+    /// diffusers@58eb52c.
+    #[must_use]
+    pub fn with_diffusers_numerics(mut self) -> Self {
+        self.network.rope_exponents = RopeExponents::Exact;
+        self.network.qk_norm_eps = DIFFUSERS_QK_NORM_EPS;
+        if let SamplerPreset::Flow(sampler) = &mut self.sampler {
+            *sampler = SamplerConfig {
+                num_steps: DIFFUSERS_STEPS,
+                sigmas: SigmaTable::KarrasDiffusers,
+                network_time: NetworkTime::Exact,
+                conditional_frame_timestep: Some(DIFFUSERS_GIVEN_TIME),
+                ..sampler.clone()
+            };
+        }
+        self
     }
 
     /// Counts the weights of the network; none is drawn for it.

@@ -4,6 +4,7 @@
 //! fills a module or says what does not fit. [`CheckpointWriter`] writes safetensors. Nothing in a file is executed,
 //! and a tensor is read only after its shape was found to be the one that the module needs.
 
+mod adapter;
 mod blob;
 mod dtype;
 mod error;
@@ -19,6 +20,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
+pub use adapter::{AdapterError, merge_adapter};
 pub use dtype::{SaveDtype, StoredDtype};
 pub use error::CheckpointError;
 pub use key_map::KeyMap;

@@ -97,6 +97,9 @@ pub enum DitConfigError {
         /// Value found.
         found: f64,
     },
+    /// Each view reads its own share of the context, in which there is no place for the tokens of actions.
+    #[error("DiT config: views and actions by cross-attention cannot be in one network; add the actions to the time")]
+    ActionTokensWithViews,
     /// The map of neighbouring cameras does not fit the cameras.
     #[error(
         "DiT config: `cross_view_attn_map` must have one list for each of the {cameras} cameras, of numbers below \

@@ -21,6 +21,27 @@ pub struct BlockContext {
 }
 
 impl BlockContext {
+    /// Appends tokens to the text.
+    pub(super) fn with_tokens(&self, tokens: KeyValue) -> Self {
+        let join = |text: &Tensor<4>, tokens: Tensor<4>| {
+            let (contexts, batch) = (text.dims()[0], tokens.dims()[0]);
+            // One text serves all clips, but each has its own tokens.
+            let text = if contexts == batch {
+                text.clone()
+            } else {
+                text.clone().repeat_dim(0, batch / contexts)
+            };
+            Tensor::cat(vec![text, tokens], 1)
+        };
+        Self {
+            text: KeyValue {
+                key: join(&self.text.key, tokens.key),
+                value: join(&self.text.value, tokens.value),
+            },
+            image: self.image.clone(),
+        }
+    }
+
     /// Gives each view of every clip its own share of the text, and the image of all; see [`KeyValue::per_view`].
     pub(super) fn per_view(&self, batch: usize, views: usize) -> Self {
         Self {

@@ -146,7 +146,7 @@ impl DitConfig {
             crossattn_proj,
             blocks: (0..self.num_blocks).map(|_| block.init(device)).collect(),
             final_layer: FinalLayerConfig::new(width, self.adaln_lora_dim, d_patch).init(device),
-            conditioning: self.conditioning.init(width, device),
+            conditioning: self.conditioning.init(width, self.crossattn_emb_channels, device),
             rope: self.rope(),
             timestep_scale: self.timestep_scale,
             concat_padding_mask: self.concat_padding_mask,
@@ -165,8 +165,15 @@ impl Dit {
     pub fn forward(&self, input: &DitInput<'_>) -> Tensor<5> {
         let conditions = self.block_conditions(input);
         let mut tokens = self.embed(input);
+        let action_tokens = self.action_tokens(input);
         for (index, (block, context)) in self.blocks.iter().zip(&input.context.blocks).enumerate() {
-            tokens = block.forward(tokens, &conditions, context);
+            tokens = match &action_tokens {
+                Some(actions) => {
+                    let joined = context.with_tokens(block.cross_attn.key_value(actions.clone()));
+                    block.forward(tokens, &conditions, &joined)
+                }
+                None => block.forward(tokens, &conditions, context),
+            };
             if let Some(residual) = input.residuals.and_then(|residuals| residuals.after(index)) {
                 tokens = tokens + residual.clone();
             }
@@ -287,14 +294,28 @@ impl Dit {
         self.x_embedder.proj.weight.dtype()
     }
 
-    /// Embeds the actions of the input.
+    /// Embeds the actions of the input, where they are added to the time.
     fn action_addition(&self, input: &DitInput<'_>) -> Option<TimeAddition> {
-        match (&self.conditioning.action, &input.action) {
-            (Some(embedder), Some(action)) => Some(embedder.forward(action.clone(), input.condition)),
-            (None, None) => None,
-            (Some(_), None) => panic!("this network is conditioned on actions, but there are none in the input"),
-            (None, Some(_)) => panic!("this network is not conditioned on actions, but there are some in the input"),
+        let Conditioning {
+            action,
+            action_tokens,
+            action_channels,
+            ..
+        } = &self.conditioning;
+        let takes_actions = action.is_some() || action_tokens.is_some() || action_channels.is_some();
+        match &input.action {
+            None if takes_actions => panic!("this network is conditioned on actions, but there are none in the input"),
+            Some(_) if !takes_actions => {
+                panic!("this network is not conditioned on actions, but there are some in the input")
+            }
+            actions => Some(action.as_ref()?.forward(actions.clone()?, input.condition)),
         }
+    }
+
+    /// Embeds the actions of the input, where they are tokens of the context.
+    fn action_tokens(&self, input: &DitInput<'_>) -> Option<Tensor<3>> {
+        let embedder = self.conditioning.action_tokens.as_ref()?;
+        Some(embedder.forward(input.action.clone()?, input.condition.frames()))
     }
 
     /// Embeds the time with what the conditions add to it: activated embedding and shared vector, float32.
@@ -347,7 +368,7 @@ impl Dit {
         )
     }
 
-    /// Joins latents, condition mask, padding mask and the channels of the views, in this order.
+    /// Joins latents, condition mask, padding mask and the channels of views and actions, in this order.
     fn input_channels(&self, input: &DitInput<'_>) -> Tensor<5> {
         let [batch, _, frames, height, width] = input.latents.dims();
         let mask = input.condition.mask();
@@ -368,6 +389,9 @@ impl Dit {
         if let Some(views) = &self.conditioning.views {
             let ids = views.ids(input.view_ids, batch, frames);
             channels.extend(views.channels(&ids, [batch, frames, height, width]));
+        }
+        if let (Some(embedder), Some(action)) = (&self.conditioning.action_channels, &input.action) {
+            channels.push(embedder.forward(action.clone(), input.condition));
         }
         Tensor::cat(channels, 1)
     }

@@ -1,9 +1,30 @@
-//! The precision of matrix products.
+//! The precision of weights and of matrix products.
 
 use std::cell::Cell;
 
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Tensor};
+
+use super::linear::untracked_cast;
+
 thread_local! {
     static ROUNDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns a module with its weights in another dtype, cast one by one.
+///
+/// The networks keep in float32 what the released ones do, whatever the dtype of their weights: time embedding, modulation
+/// and last layer of a transformer.
+pub fn cast_module<M: Module>(module: M, dtype: DType) -> M {
+    module.map(&mut CastTo(dtype))
+}
+
+struct CastTo(DType);
+
+impl ModuleMapper for CastTo {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|weight| untracked_cast(weight, self.0))
+    }
 }
 
 /// Runs work whose large matrix products round their factors to bfloat16 and add up in float32.

@@ -7,13 +7,14 @@
 //! - the frame between two chunks is returned once
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::chunk::{ChunkConstants, ChunkInput, ChunkOutput, predict_chunk};
 use super::config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
 use super::error::PipelineError;
 use crate::checkpoint::{CheckpointSource, KeyMap, load_into};
 use crate::diffusion::{NumpyRandom, SamplerProgress};
+use crate::layers::cast_module;
 use crate::video::{clips_to_tensor, tensor_to_clips};
 use crate::world_model::{
     Frame, Prediction, PredictionRequest, WorldModel, WorldModelError, WorldModelSpec, WorldState,
@@ -72,6 +73,16 @@ impl Predict {
     /// # Errors
     /// [`PipelineError`] of the config or the weights.
     pub fn load(source: &CheckpointSource, device: &Device) -> Result<Self, PipelineError> {
+        Self::load_as(source, DType::F32, device)
+    }
+
+    /// Reads a checkpoint as [`load`](Self::load) does, with the transformer's weights in the given dtype.
+    ///
+    /// The VAE stays in float32: it is small beside a transformer.
+    ///
+    /// # Errors
+    /// [`PipelineError`] of the config or the weights.
+    pub fn load_as(source: &CheckpointSource, dtype: DType, device: &Device) -> Result<Self, PipelineError> {
         let text = source.metadata().get("config").map_or("", String::as_str);
         let config: PredictConfig = serde_json::from_str(text).map_err(|error| PipelineError::Config {
             location: source.location().to_owned(),
@@ -80,6 +91,7 @@ impl Predict {
         config.validate()?;
         let mut networks = config.init(device).no_grad();
         load_into(&mut networks, source, &KeyMap::identity())?;
+        networks.dit = cast_module(networks.dit, dtype);
         Self::new(config, networks, None, None, device)
     }
 

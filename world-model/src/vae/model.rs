@@ -7,7 +7,7 @@
 //! - encoding returns the log-variance too.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, assert_shape};
+use burn::tensor::{DType, Device, Tensor, assert_shape};
 
 use super::causal_conv3d::{CausalConv3d, CausalConv3dConfig};
 use super::config::WanVaeConfig;
@@ -15,6 +15,7 @@ use super::decoder::VaeDecoder;
 use super::encoder::VaeEncoder;
 use super::feature_cache::FeatureCache;
 use super::latent_stats::LatentStats;
+use crate::layers::untracked_cast;
 
 /// Encodes video to latents and decodes latents to video.
 #[derive(Module, Debug)]
@@ -184,8 +185,10 @@ impl WanVae {
 
     fn encode_with(&self, video: Tensor<5>, cache: &mut FeatureCache) -> Posterior {
         cache.rewind();
+        let video = untracked_cast(video, self.dtype());
         let encoded = self.encoder.forward(video.permute([0, 2, 3, 4, 1]), cache);
         let statistics = self.conv1.forward(encoded, cache).permute([0, 4, 1, 2, 3]);
+        let statistics = untracked_cast(statistics, DType::F32);
         Posterior {
             mean: statistics.clone().narrow(1, 0, self.z_dim),
             logvar: statistics.narrow(1, self.z_dim, self.z_dim),
@@ -195,13 +198,20 @@ impl WanVae {
     fn decode_with(&self, latents: Tensor<5>, cache: &mut FeatureCache) -> Tensor<5> {
         assert_shape!(latents, [_, self.z_dim, ..]);
         cache.rewind();
+        let latents = untracked_cast(latents, self.dtype());
         let hidden = self.conv2.forward(latents.permute([0, 2, 3, 4, 1]), cache);
         let video = self.decoder.forward(hidden, cache).permute([0, 4, 1, 2, 3]);
+        let video = untracked_cast(video, DType::F32);
         if self.clamp_output {
             video.clamp(-1.0, 1.0)
         } else {
             video
         }
+    }
+
+    /// Returns the dtype of the weights, in which the convolutions run; video and latents are float32 outside.
+    pub fn dtype(&self) -> DType {
+        self.conv1.weight.dtype()
     }
 
     fn assert_size(&self, height: usize, width: usize) {

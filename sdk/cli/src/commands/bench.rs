@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 use worldloop::benchmark::{BenchmarkConfig, Timing, TimingSettings, time_closed_loop, time_networks};
+use worldloop::device::precision;
 use worldloop::weights::Weights;
 
 use crate::failure::Outcome;
@@ -35,9 +36,12 @@ pub(crate) struct BenchArgs {
     /// Prints one line of JSON per figure.
     #[arg(long)]
     json: bool,
-    /// Where to compute: cpu or cuda.
-    #[arg(long, default_value = "cpu")]
+    /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
+    #[arg(long, default_value = "flex")]
     device: String,
+    /// Precision of the transformer's and the VAE's weights, f32, bf16 or f16; without it that of the config, or f32.
+    #[arg(long)]
+    dtype: Option<String>,
 }
 
 /// Runs the command.
@@ -60,8 +64,12 @@ pub(crate) fn run(args: &BenchArgs, stop: &StopFlag) -> anyhow::Result<Outcome> 
         .iter()
         .map(|path| BenchmarkConfig::read(path))
         .collect::<Result<Vec<_>, _>>()?;
-    for config in configs {
-        for timing in time_networks(&config, settings, &device) {
+    let dtypes = configs
+        .iter()
+        .map(|config| precision(args.dtype.as_deref().unwrap_or(config.dtype()), &device))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (config, dtype) in configs.iter().zip(dtypes) {
+        for timing in time_networks(config, settings, dtype, &device) {
             print(&timing, args.json)?;
         }
         if stop.is_set() {
@@ -70,7 +78,8 @@ pub(crate) fn run(args: &BenchArgs, stop: &StopFlag) -> anyhow::Result<Outcome> 
     }
     if let Some(world) = &args.world {
         let folder = (world != "embedded").then(|| PathBuf::from(world));
-        let parts = Weights::find(folder.as_deref())?.learned(&device)?;
+        let dtype = precision(args.dtype.as_deref().unwrap_or("f32"), &device)?;
+        let parts = Weights::find(folder.as_deref())?.with_dtype(dtype).learned(&device)?;
         for batch in BATCHES {
             print(&time_closed_loop(&parts, batch, settings)?, args.json)?;
             if stop.is_set() {

@@ -37,7 +37,7 @@ pub(crate) struct DemoArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
-    let device = worldloop::device::select("cpu")?;
+    let device = worldloop::device::select("flex")?;
     let weights = Weights::find(args.weights.as_deref())?;
     let learned = weights.learned(&device)?;
     let image_size = learned.model.spec().width as u32;

@@ -74,9 +74,12 @@ pub(crate) struct EvaluateArgs {
     #[cfg(feature = "rerun")]
     #[arg(long)]
     rerun: Option<PathBuf>,
-    /// Where to compute: cpu or cuda.
-    #[arg(long, default_value = "cpu")]
+    /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
+    #[arg(long, default_value = "flex")]
     device: String,
+    /// Precision of the world model's transformer: f32, bf16 or f16.
+    #[arg(long, default_value = "f32")]
+    dtype: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -131,7 +134,8 @@ pub(crate) fn run(args: &EvaluateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
 
 fn plan(args: &EvaluateArgs) -> anyhow::Result<Plan> {
     let device = worldloop::device::select(&args.device)?;
-    let weights = Weights::find(args.weights.as_deref())?;
+    let dtype = worldloop::device::precision(&args.dtype, &device)?;
+    let weights = Weights::find(args.weights.as_deref())?.with_dtype(dtype);
     let policies = weights.policies(&device)?;
     let mut names = args.policy.clone();
     if args.graded {

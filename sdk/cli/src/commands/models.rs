@@ -25,7 +25,7 @@ pub(crate) struct ModelsArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &ModelsArgs) -> anyhow::Result<Outcome> {
-    let device = worldloop::device::select("cpu")?;
+    let device = worldloop::device::select("flex")?;
     let models = released_models();
     let out = &mut io::stdout().lock();
     if args.json {

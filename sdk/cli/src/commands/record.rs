@@ -62,7 +62,7 @@ pub(crate) fn run(args: &RecordArgs, stop: &StopFlag) -> anyhow::Result<Outcome>
     let world = World::Physics {
         image_size: args.image_size,
     };
-    let policies = Weights::find(args.weights.as_deref())?.policies(&device::select("cpu")?)?;
+    let policies = Weights::find(args.weights.as_deref())?.policies(&device::select("flex")?)?;
     for policy in &args.policy {
         policies.make(policy)?;
     }

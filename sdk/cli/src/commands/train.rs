@@ -53,8 +53,8 @@ pub(crate) struct TrainArgs {
     /// Goes on with the training in --out.
     #[arg(long)]
     resume: bool,
-    /// Where to compute: cpu or cuda.
-    #[arg(long, default_value = "cpu")]
+    /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
+    #[arg(long, default_value = "flex")]
     device: String,
 }
 

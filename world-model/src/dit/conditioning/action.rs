@@ -1,4 +1,4 @@
-//! Actions of the robot, embedded and added to the time.
+//! Actions of the robot, embedded and added to the time; [`ActionInjection`] names the other ways in.
 //!
 //! Source: `cosmos_transfer2/_src/predict2/action/networks/action_conditioned_minimal_v1_lvg_dit.py` of
 //! cosmos-transfer2.5@2ff49d0.
@@ -31,7 +31,19 @@ pub enum ActionGrouping {
     },
 }
 
-/// Configuration of an [`ActionEmbedder`].
+/// Where actions enter the network other than by the embedding of the time.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum ActionInjection {
+    /// Tokens beside the text, which cross-attention reads ([`ActionTokens`](super::ActionTokens)).
+    CrossAttention,
+    /// Channels beside the latents, the same for every pixel of a frame ([`ActionChannels`](super::ActionChannels)).
+    ChannelConcat {
+        /// Channels of a frame's actions.
+        channels: usize,
+    },
+}
+
+/// Configuration of what actions add to the network.
 #[derive(Config, Debug)]
 pub struct ActionConfig {
     /// Numbers of one action.
@@ -40,6 +52,8 @@ pub struct ActionConfig {
     pub grouping: ActionGrouping,
     /// Width between the two layers; four times the network's when absent.
     pub hidden_dim_in_action_embedder: Option<usize>,
+    /// Where actions enter the network; none adds them to the embedding of the time, as every release does.
+    pub injection: Option<ActionInjection>,
 }
 
 /// Two layers around a GELU in its tanh form.
@@ -58,12 +72,19 @@ pub struct ActionEmbedder {
     pub embedding: ActionMlp,
     /// Embedding added to the shared vector; `action_embedder_B_3D` upstream.
     pub shared: ActionMlp,
+    #[module(skip)]
+    pub(super) groups: ActionGroups,
+}
+
+/// How the actions of a chunk fall into groups, each of which is embedded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ActionGroups {
     /// Numbers of one action.
-    pub action_dim: usize,
+    action_dim: usize,
     /// Actions that one embedding sees.
-    pub actions_per_group: usize,
+    actions_per_group: usize,
     /// Whether there is one embedding per latent frame, or one for the chunk.
-    pub per_frame: bool,
+    pub(super) per_frame: bool,
 }
 
 /// What a condition adds to the time, float32.
@@ -76,6 +97,14 @@ pub struct TimeAddition {
 }
 
 impl ActionConfig {
+    /// Returns the channels that actions add to the latents, if they do.
+    pub fn channels(&self) -> Option<usize> {
+        match self.injection {
+            Some(ActionInjection::ChannelConcat { channels }) => Some(channels),
+            Some(ActionInjection::CrossAttention) | None => None,
+        }
+    }
+
     /// Returns how many actions one embedding sees.
     pub fn actions_per_group(&self) -> usize {
         match self.grouping {
@@ -98,14 +127,24 @@ impl ActionConfig {
 
     /// Initialises the embedder for a network of the given width.
     pub fn init(&self, model_channels: usize, device: &Device) -> ActionEmbedder {
+        ActionEmbedder {
+            embedding: self.mlp(model_channels, model_channels, device),
+            shared: self.mlp(model_channels, 3 * model_channels, device),
+            groups: self.groups(),
+        }
+    }
+
+    /// Initialises the layers that embed a group of actions, in a network of the given width.
+    pub(super) fn mlp(&self, model_channels: usize, d_output: usize, device: &Device) -> ActionMlp {
         let hidden = self.hidden_dim_in_action_embedder.unwrap_or(4 * model_channels);
-        let mlp = |d_output: usize| ActionMlp {
+        ActionMlp {
             fc1: LinearConfig::new(self.action_dim * self.actions_per_group(), hidden).init(device),
             fc2: LinearConfig::new(hidden, d_output).init(device),
-        };
-        ActionEmbedder {
-            embedding: mlp(model_channels),
-            shared: mlp(3 * model_channels),
+        }
+    }
+
+    pub(super) fn groups(&self) -> ActionGroups {
+        ActionGroups {
             action_dim: self.action_dim,
             actions_per_group: self.actions_per_group(),
             per_frame: matches!(self.grouping, ActionGrouping::PerLatentFrame { .. }),
@@ -124,6 +163,7 @@ impl ActionConfig {
                 "hidden_dim_in_action_embedder",
                 self.hidden_dim_in_action_embedder.unwrap_or(1),
             ),
+            ("channels of the actions", self.channels().unwrap_or(1)),
         ];
         match sizes.into_iter().find(|(_, size)| *size == 0) {
             Some((field, _)) => Err(DitConfigError::Zero { field }),
@@ -132,8 +172,29 @@ impl ActionConfig {
     }
 }
 
+impl ActionGroups {
+    /// Joins the actions of each group.
+    ///
+    /// # Shapes
+    /// - actions: `[batch, actions, action_dim]`, as many as `frames` latent frames take
+    /// - output: `[batch, groups, actions_per_group * action_dim]`
+    ///
+    /// # Panics
+    /// If the number of actions or their dimension does not fit.
+    pub(super) fn join(&self, actions: Tensor<3>, frames: usize) -> Tensor<3> {
+        let (action_dim, group) = (self.action_dim, self.actions_per_group);
+        let groups = if self.per_frame { frames - 1 } else { 1 };
+        let expected = groups * group;
+        assert_shape!(actions, [_, expected, action_dim]);
+        let [batch, _, _] = actions.dims();
+        actions.reshape([batch, groups, group * action_dim])
+    }
+}
+
 impl ActionMlp {
-    fn forward(&self, actions: Tensor<3>) -> Tensor<3> {
+    /// Embeds groups of actions in the dtype of the weights.
+    pub(super) fn forward(&self, actions: Tensor<3>) -> Tensor<3> {
+        let actions = untracked_cast(actions, self.fc1.weight.dtype());
         linear_rows(&self.fc2, gelu_approximate(linear_rows(&self.fc1, actions)))
     }
 
@@ -153,16 +214,10 @@ impl ActionEmbedder {
     /// # Panics
     /// If the number of actions or their dimension does not fit.
     pub fn forward(&self, actions: Tensor<3>, condition: &FrameCondition) -> TimeAddition {
-        let (action_dim, group) = (self.action_dim, self.actions_per_group);
-        let groups = if self.per_frame { condition.frames() - 1 } else { 1 };
-        let expected = groups * group;
-        assert_shape!(actions, [_, expected, action_dim]);
-        let [batch, _, _] = actions.dims();
-        let actions = untracked_cast(actions, self.embedding.fc1.weight.dtype());
-        let grouped = actions.reshape([batch, groups, group * action_dim]);
+        let grouped = self.groups.join(actions, condition.frames());
         let embed = |mlp: &ActionMlp| {
             let embedded = untracked_cast(mlp.forward(grouped.clone()), DType::F32);
-            if self.per_frame {
+            if self.groups.per_frame {
                 on_generated_frames(embedded, condition)
             } else {
                 embedded
@@ -184,7 +239,11 @@ impl ActionEmbedder {
     /// # Panics
     /// If the number of actions or their dimension does not fit.
     pub fn forward_frame(&self, actions: Tensor<3>) -> TimeAddition {
-        let (action_dim, group) = (self.action_dim, self.actions_per_group);
+        let ActionGroups {
+            action_dim,
+            actions_per_group: group,
+            ..
+        } = self.groups;
         assert_shape!(actions, [_, group, action_dim]);
         let [batch, _, _] = actions.dims();
         let grouped = actions.reshape([batch, 1, group * action_dim]);
@@ -206,7 +265,7 @@ impl TimeAddition {
 }
 
 /// Gives frame 0 a row of zeros, and silences the frames that are given.
-fn on_generated_frames(embedded: Tensor<3>, condition: &FrameCondition) -> Tensor<3> {
+pub(super) fn on_generated_frames(embedded: Tensor<3>, condition: &FrameCondition) -> Tensor<3> {
     let [batch, _, width] = embedded.dims();
     let none = Tensor::zeros([batch, 1, width], &embedded.device());
     let generated = untracked_cast(condition.generated_frames(), DType::F32);

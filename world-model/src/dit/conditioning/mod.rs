@@ -1,12 +1,13 @@
 //! What is added to the same network: one part per kind of condition.
 //!
 //! Each part is an `Option` and meets the network at named points: actions add to the time embedding
-//! ([`TimeAddition`]); views add channels to the latents, vectors to the modulations and attention between views
+//! ([`TimeAddition`]), or are tokens or channels ([`ActionInjection`]); views add channels to the latents, vectors to the modulations and attention between views
 //! ([`ViewConditions`]); cameras add a projection of their rays to the input of self-attention ([`CameraConfig`]); a
 //! reference image is a second context of the cross-attention. A further kind is a file here, a field in [`ConditioningConfig`], and a call at its point in
 //! [`Dit::forward`](super::Dit::forward) or [`DitBlock::forward`](super::DitBlock::forward).
 
 mod action;
+mod action_variants;
 mod camera;
 mod frames;
 mod image;
@@ -16,7 +17,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub use action::{ActionConfig, ActionEmbedder, ActionGrouping, TimeAddition};
+pub use action::{ActionConfig, ActionEmbedder, ActionGrouping, ActionInjection, TimeAddition};
+pub use action_variants::{ActionChannels, ActionTokens};
 pub use camera::CameraConfig;
 pub use frames::FrameCondition;
 pub use image::{ImageContextConfig, ImageProjection};
@@ -40,8 +42,12 @@ pub struct ConditioningConfig {
 /// Parts outside of the blocks that a variant of the network has beside text and given frames.
 #[derive(Module, Debug)]
 pub struct Conditioning {
-    /// Embedding of actions.
+    /// Embedding of actions that is added to the time.
     pub action: Option<ActionEmbedder>,
+    /// Actions as tokens of the context.
+    pub action_tokens: Option<ActionTokens>,
+    /// Actions as channels of the latents.
+    pub action_channels: Option<ActionChannels>,
     /// Projection of a reference image's features.
     pub image: Option<ImageProjection>,
     /// What tells views from each other.
@@ -49,10 +55,19 @@ pub struct Conditioning {
 }
 
 impl ConditioningConfig {
-    /// Initialises the parts for a network of the given width.
-    pub fn init(&self, model_channels: usize, device: &Device) -> Conditioning {
+    /// Initialises the parts for a network of the given width and context.
+    pub fn init(&self, model_channels: usize, context_channels: usize, device: &Device) -> Conditioning {
+        let action_as = |injection| self.action.as_ref().filter(move |action| action.injection == injection);
+        let as_channels = self
+            .action
+            .as_ref()
+            .and_then(|action| Some((action, action.channels()?)));
         Conditioning {
-            action: self.action.as_ref().map(|action| action.init(model_channels, device)),
+            action: action_as(None).map(|action| action.init(model_channels, device)),
+            action_tokens: action_as(Some(ActionInjection::CrossAttention))
+                .map(|action| action.init_tokens(model_channels, context_channels, device)),
+            action_channels: as_channels
+                .map(|(action, channels)| action.init_channels(model_channels, channels, device)),
             image: self.image.as_ref().map(|image| image.init(model_channels, device)),
             views: self.views.as_ref().map(|views| views.init(model_channels, device)),
         }
@@ -60,8 +75,9 @@ impl ConditioningConfig {
 
     /// Returns the channels that the parts add to the latents.
     pub fn channels(&self) -> usize {
-        let views = self.views.as_ref();
-        views.and_then(|views| views.view_condition_dim).unwrap_or(0)
+        let views = self.views.as_ref().and_then(|views| views.view_condition_dim);
+        let actions = self.action.as_ref().and_then(ActionConfig::channels);
+        views.unwrap_or(0) + actions.unwrap_or(0)
     }
 
     /// Checks a configuration that comes from outside the program.
@@ -70,6 +86,10 @@ impl ConditioningConfig {
     /// The first field that no part can be built from.
     pub fn validate(&self) -> Result<(), DitConfigError> {
         self.action.as_ref().map_or(Ok(()), ActionConfig::validate)?;
+        let has_tokens = |action: &ActionConfig| action.injection == Some(ActionInjection::CrossAttention);
+        if self.views.is_some() && self.action.as_ref().is_some_and(has_tokens) {
+            return Err(DitConfigError::ActionTokensWithViews);
+        }
         self.image.as_ref().map_or(Ok(()), ImageContextConfig::validate)?;
         self.views.as_ref().map_or(Ok(()), ViewsConfig::validate)?;
         self.camera.as_ref().map_or(Ok(()), CameraConfig::validate)

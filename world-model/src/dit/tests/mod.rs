@@ -1,11 +1,13 @@
 //! What the whole network promises.
 
+mod actions;
 mod variants;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Distribution, Gradients, Tensor};
 
 use super::{AdaLnModulation, Context, Dit, DitConfig, DitInput, FrameCondition};
+use crate::layers::cast_module;
 
 const FRAMES: usize = 3;
 const SIZE: [usize; 2] = [4, 6];
@@ -54,9 +56,12 @@ fn distance<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> f32 {
     (left - right).abs().max().into_scalar()
 }
 
-/// A network whose modulations differ from their initial zeros.
 fn network(device: &Device) -> Dit {
-    let mut dit = DitConfig::tiny().init(device);
+    drawn_modulations(DitConfig::tiny().init(device))
+}
+
+/// Moves a network's modulations off their initial zeros.
+fn drawn_modulations(mut dit: Dit) -> Dit {
     randomise(&mut dit.final_layer.adaln_modulation);
     for block in &mut dit.blocks {
         randomise(&mut block.adaln_modulation_self_attn);
@@ -69,19 +74,6 @@ fn network(device: &Device) -> Dit {
 fn randomise(modulation: &mut AdaLnModulation) {
     let weight = modulation.linear_2.weight.val();
     modulation.linear_2.weight = Param::from_tensor(weight.random_like(Distribution::Normal(0.0, 0.3)));
-}
-
-#[test]
-fn batch_equals_singles() {
-    let device = Device::flex();
-    let dit = network(&device);
-    let clips = Clips::random(3, &device);
-    let context = dit.project_context(text(1, &device));
-    let together = dit.forward(&clips.input(&context));
-    for index in 0..3 {
-        let alone = dit.forward(&clips.one(index, &device).input(&context));
-        assert_eq!(distance(together.clone().narrow(0, index, 1), alone), 0.0);
-    }
 }
 
 #[test]
@@ -130,24 +122,12 @@ fn half_precision_stays_near_float32() {
     let clips = Clips::random(1, &device);
     let text = text(1, &device);
     let exact = dit.forward(&clips.input(&dit.project_context(text.clone())));
-    let half = dit.map(&mut ToBf16);
+    let half = cast_module(dit, DType::BF16);
     let rounded = half.forward(&clips.input(&half.project_context(text)));
     assert_eq!(rounded.dtype(), DType::F32);
     let size: f32 = exact.clone().abs().mean().into_scalar();
     let distance: f32 = (exact - rounded).abs().mean().into_scalar();
     assert!(distance > 0.0 && distance < 0.02 * size, "{distance} of {size}");
-}
-
-#[test]
-fn every_parameter_gets_a_gradient() {
-    let device = Device::flex().autodiff();
-    let dit = network(&device);
-    let clips = Clips::random(2, &device);
-    let context = dit.project_context(text(1, &device));
-    let gradients = dit.forward(&clips.input(&context)).square().mean().backward();
-    let mut check = EveryGradient { gradients, checked: 0 };
-    dit.visit(&mut check);
-    assert!(check.checked > 40, "{} parameters", check.checked);
 }
 
 #[test]
@@ -161,14 +141,6 @@ fn an_action_network_needs_actions() {
         action: None,
         ..clips.input(&context)
     });
-}
-
-struct ToBf16;
-
-impl burn::module::ModuleMapper for ToBf16 {
-    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        Param::initialized(parameter.id, parameter.val().cast(DType::BF16))
-    }
 }
 
 struct EveryGradient {

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::super::{CameraConfig, CausalState, ConditioningConfig, Context, ViewsConfig};
-use super::{Dit, DitConfig, DitInput, EveryGradient, FrameCondition, distance, randomise};
+use super::{Dit, DitConfig, DitInput, EveryGradient, FrameCondition, distance, drawn_modulations};
 
 /// Two views of two latent frames of 2x3 tokens.
 const FRAMES: usize = 4;
@@ -16,15 +16,12 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 }
 
 /// Draws the layers that start at zero.
-fn drawn(mut dit: Dit) -> Dit {
+fn drawn(dit: Dit) -> Dit {
+    let mut dit = drawn_modulations(dit);
     let draw = |weight: &mut Param<Tensor<2>>| {
         *weight = Param::from_tensor(weight.val().random_like(Distribution::Normal(0.0, 0.3)));
     };
-    randomise(&mut dit.final_layer.adaln_modulation);
     for block in &mut dit.blocks {
-        randomise(&mut block.adaln_modulation_self_attn);
-        randomise(&mut block.adaln_modulation_cross_attn);
-        randomise(&mut block.adaln_modulation_mlp);
         if let Some(cross_view) = &mut block.cross_view {
             draw(&mut cross_view.attention.output_proj.weight);
         }

@@ -90,7 +90,7 @@ fn read_statistics(source: &CheckpointSource, stop: &StopFlag) -> anyhow::Result
 }
 
 fn examine(source: &CheckpointSource, path: &Path) -> anyhow::Result<Findings> {
-    let device = worldloop::device::select("cpu")?;
+    let device = worldloop::device::select("flex")?;
     let recognized = recognize(source);
     let report = match &recognized {
         Ok(recognized) => recognized.compare(source, &device)?,
