@@ -63,6 +63,21 @@ pub enum CheckpointError {
         /// What the reader said.
         source: pytorch_reader::PytorchError,
     },
+    /// A PyTorch file claims more than it can hold.
+    #[error(
+        "{location} claims {claimed} bytes for {what}, expected at most {available}; it is corrupt or hostile: fetch it \
+         again from where it was published"
+    )]
+    Oversized {
+        /// The file.
+        location: String,
+        /// The entry, tensor or part.
+        what: String,
+        /// Bytes that it claims.
+        claimed: u64,
+        /// Bytes that it may have.
+        available: u64,
+    },
     /// A PyTorch file holds an object that is not plain data.
     #[error(
         "{location} holds a Python object of type `{class}` at `{key}`; only tensors and plain values are read \

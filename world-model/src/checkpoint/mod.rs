@@ -5,12 +5,15 @@
 //! and a tensor is read only after its shape was found to be the one that the module needs.
 
 mod blob;
+mod distinct;
 mod dtype;
 mod error;
 mod folder;
 mod key_map;
 mod load;
+mod pickle_cost;
 mod pytorch;
+mod pytorch_claims;
 mod report;
 mod safetensors;
 mod save;
@@ -22,7 +25,7 @@ mod tests;
 pub use dtype::{SaveDtype, StoredDtype};
 pub use error::CheckpointError;
 pub use key_map::KeyMap;
-pub use load::{compare, load_into, load_matching};
+pub use load::{compare, load_as, load_into, load_matching};
 pub use report::{LoadReport, ShapeMismatch};
 pub use save::CheckpointWriter;
 pub use source::{CheckpointFormat, CheckpointSource};

@@ -7,6 +7,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use half::{bf16, f16};
+
 use super::blob::Blob;
 use super::dtype::StoredDtype;
 use super::error::CheckpointError;
@@ -177,6 +179,24 @@ impl CheckpointSource {
     /// # Errors
     /// [`CheckpointError::MissingTensor`], [`CheckpointError::ElementType`] and [`CheckpointError::Read`].
     pub fn read(&self, key: &str) -> Result<Vec<f32>, CheckpointError> {
+        self.read_with(key, StoredDtype::decode)
+    }
+
+    /// Reads one tensor as bfloat16, without a detour where it is stored so.
+    pub(super) fn read_bf16(&self, key: &str) -> Result<Vec<bf16>, CheckpointError> {
+        self.read_with(key, StoredDtype::decode_bf16)
+    }
+
+    /// Reads one tensor in half precision, without a detour where it is stored so.
+    pub(super) fn read_f16(&self, key: &str) -> Result<Vec<f16>, CheckpointError> {
+        self.read_with(key, StoredDtype::decode_f16)
+    }
+
+    fn read_with<T>(
+        &self,
+        key: &str,
+        decode: impl Fn(StoredDtype, &[u8]) -> Option<Vec<T>>,
+    ) -> Result<Vec<T>, CheckpointError> {
         let tensor = self.tensors.get(key).ok_or_else(|| CheckpointError::MissingTensor {
             location: self.location.clone(),
             key: key.to_string(),
@@ -194,10 +214,7 @@ impl CheckpointSource {
             // The reader answers in the machine's byte order; every target of Burn is little-endian.
             Origin::Pytorch(tensor) => Cow::Owned(tensor.read().map_err(read_error)?),
         };
-        tensor
-            .dtype
-            .decode(&bytes)
-            .ok_or_else(|| self.element_type(key, tensor))
+        decode(tensor.dtype, &bytes).ok_or_else(|| self.element_type(key, tensor))
     }
 
     fn element_type(&self, key: &str, tensor: &StoredTensor) -> CheckpointError {

@@ -5,5 +5,6 @@ pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod inspect;
 pub(crate) mod models;
+pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod train;
