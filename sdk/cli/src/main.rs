@@ -30,6 +30,7 @@ enum Command {
     Models(commands::models::ModelsArgs),
     Inspect(commands::inspect::InspectArgs),
     Plan(commands::plan::PlanArgs),
+    Fetch(commands::fetch::FetchArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             Command::Models(args) => commands::models::run(&args),
             Command::Inspect(args) => commands::inspect::run(&args, &stop),
             Command::Plan(args) => commands::plan::run(&args),
+            Command::Fetch(args) => commands::fetch::run(&args, &stop),
         }
     })
 }

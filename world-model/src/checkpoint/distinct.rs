@@ -80,7 +80,11 @@ mod tests {
     #[test]
     fn a_repeated_name_is_found_at_any_depth() {
         assert!(check(br#"{"a":[1,-2,3.5,null,true,"x"],"b":{"a":{}}}"#).is_ok());
-        for json in [r#"{"a":1,"a":2}"#, r#"[{"b":{"a":1,"b":2,"a":1}}]"#, r#"{"\u0061":1,"a":1}"#] {
+        for json in [
+            r#"{"a":1,"a":2}"#,
+            r#"[{"b":{"a":1,"b":2,"a":1}}]"#,
+            r#"{"\u0061":1,"a":1}"#,
+        ] {
             let message = check(json.as_bytes()).expect_err(json).to_string();
             assert!(message.contains("the name `a` occurs twice"), "{message}");
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::report::LoadReport;
+use crate::hub::HubError;
 
 /// Explains why a checkpoint could not be read, loaded or written.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +122,9 @@ pub enum CheckpointError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// A file of the Hugging Face Hub could not be had.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// A folder holds no weights, or several candidates.
     #[error("no weights chosen in folder {}: found {found:?}; name one file, or a folder with one model in it", path.display())]
     AmbiguousFolder {

@@ -327,12 +327,23 @@ mod tests {
         }
         pickle.push(b'.');
         let stopped = check(&mut pickle.as_slice()).expect_err("ten thousand million strings");
-        assert!(stopped.copied > stopped.allowed && stopped.allowed < 2 << 20, "{stopped:?}");
+        assert!(
+            stopped.copied > stopped.allowed && stopped.allowed < 2 << 20,
+            "{stopped:?}"
+        );
     }
 
     #[test]
     fn what_makes_no_sense_is_left_to_the_reader() {
-        for pickle in [b"".as_slice(), b"\x80", b"t.", b"R.", b"h\x07.", b"X\xff\xff\xff\xff", b"\xee"] {
+        for pickle in [
+            b"".as_slice(),
+            b"\x80",
+            b"t.",
+            b"R.",
+            b"h\x07.",
+            b"X\xff\xff\xff\xff",
+            b"\xee",
+        ] {
             assert_eq!(check(&mut &pickle[..]), Ok(Walk::Unreadable), "{pickle:?}");
         }
         assert_eq!(check(&mut b"\x80\x02}q\x00.rest".as_slice()), Ok(Walk::Whole));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::blob::Blob;
 use super::dtype::StoredDtype;
 use super::error::CheckpointError;
 use super::{folder, pytorch, safetensors};
+use crate::hub::{HubLocation, HubSettings};
 
 /// Names the container that a checkpoint is stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,33 @@ impl CheckpointSource {
                 location,
                 found: start.into_iter().take(8).collect(),
             }),
+        }
+    }
+
+    /// Opens a file of the Hugging Face Hub: from the cache, or fetched where the feature `hub` is compiled in.
+    ///
+    /// The index of a sharded model brings its shards.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Hub`], and those of [`open`](Self::open).
+    ///
+    /// # Example
+    /// ```no_run
+    /// use worldloop_world_model::checkpoint::CheckpointSource;
+    /// use worldloop_world_model::hub::{HubLocation, HubSettings};
+    ///
+    /// let file = "robot/action-cond/38c6c645-7d41-4560-8eeb-6f4ddc0e6574_ema_bf16.pt";
+    /// let location = HubLocation::new("nvidia/Cosmos-Predict2.5-2B", "main", file)?;
+    /// let source = CheckpointSource::open_hub(&HubSettings::from_env(), &location)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_hub(settings: &HubSettings, location: &HubLocation) -> Result<Self, CheckpointError> {
+        let paths = settings.locate_all(location, |_, _| ControlFlow::Continue(()))?;
+        match paths.as_slice() {
+            [only] => Self::open(only),
+            // The shards lie beside their index.
+            [index, ..] => Self::open(index.parent().unwrap_or(index)),
+            [] => Self::open(&settings.cache),
         }
     }
 

@@ -339,7 +339,9 @@ mod tests {
 
     #[test]
     fn sizes_beyond_any_network_are_refused() {
-        let error = DitConfig::new(48, usize::MAX, 2).validate().expect_err("too many blocks");
+        let error = DitConfig::new(48, usize::MAX, 2)
+            .validate()
+            .expect_err("too many blocks");
         assert!(error.to_string().contains("`num_blocks`"), "{error}");
         let action = ActionConfig::new(
             usize::MAX,

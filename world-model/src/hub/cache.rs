@@ -83,7 +83,11 @@ mod tests {
             settings.cached(&location)
         };
         for revision in ["main", COMMIT, "15a82a2e", "diffusers/base/pre-trained"] {
-            assert_eq!(find(revision, "base/model.pt"), Some(snapshot.join("base/model.pt")), "{revision}");
+            assert_eq!(
+                find(revision, "base/model.pt"),
+                Some(snapshot.join("base/model.pt")),
+                "{revision}"
+            );
         }
         assert_eq!(find("main", "base/other.pt"), None);
         assert_eq!(find("other", "base/model.pt"), None);

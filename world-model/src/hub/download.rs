@@ -1,6 +1,7 @@
 //! Fetching a file: who it is, the rest of it, and its place in the cache.
 
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ureq::{Agent, Body};
 
 use super::cache::is_commit;
 use super::error::HubError;
+use super::locate::Received;
 use super::location::HubLocation;
 use super::settings::HubSettings;
 use super::storage::{Incomplete, publish};
@@ -31,18 +33,9 @@ const MAX_PAGES: usize = 20;
 
 /// Fetches files of the Hub into the cache.
 #[derive(Debug)]
-pub struct Hub {
+pub(super) struct Hub {
     settings: HubSettings,
     agent: Agent,
-}
-
-/// How much of a file is here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Received {
-    /// Bytes that are here.
-    pub bytes: u64,
-    /// Bytes of the file.
-    pub total: u64,
 }
 
 /// What the server says about a file.
@@ -63,7 +56,7 @@ struct Commit {
 
 impl Hub {
     /// Creates a client; nothing is asked yet.
-    pub fn new(settings: HubSettings) -> Self {
+    pub(super) fn new(settings: HubSettings) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -81,29 +74,15 @@ impl Hub {
         }
     }
 
-    /// Returns where files come from and where they are kept.
-    pub fn settings(&self) -> &HubSettings {
-        &self.settings
-    }
-
-    /// Returns the path of a file, fetched if it is not in the cache; a transfer that broke off goes on where it stopped.
+    /// Fetches a file into the cache; a transfer that broke off goes on where it stopped.
     ///
     /// # Errors
     /// [`HubError`], one variant for each reason.
-    pub fn fetch(
+    pub(super) fn fetch(
         &self,
         location: &HubLocation,
-        mut progress: impl FnMut(Received),
+        mut progress: impl FnMut(Received) -> ControlFlow<()>,
     ) -> Result<PathBuf, HubError> {
-        if let Some(path) = self.settings.cached(location) {
-            return Ok(path);
-        }
-        if self.settings.is_offline {
-            return Err(HubError::Offline {
-                location: Box::new(location.clone()),
-                cache: self.settings.cache.clone(),
-            });
-        }
         let whole = if location.is_short_commit() {
             location.at(&self.whole_commit(location)?)
         } else {
@@ -122,8 +101,8 @@ impl Hub {
             let mut response = self.get(&url, location, None, true)?;
             let text = response.body_mut().with_config().limit(MAX_LIST_BYTES).read_to_vec();
             let text = text.map_err(|error| self.unreachable(location, &error))?;
-            let commits: Vec<Commit> =
-                serde_json::from_slice(&text).map_err(|error| answer(location, format!("no list of commits, {error}")))?;
+            let commits: Vec<Commit> = serde_json::from_slice(&text)
+                .map_err(|error| answer(location, format!("no list of commits, {error}")))?;
             let found = commits.iter().find(|commit| commit.id.starts_with(location.revision()));
             if let Some(commit) = found.filter(|commit| is_commit(&commit.id)) {
                 return Ok(commit.id.clone());
@@ -147,7 +126,7 @@ impl Hub {
             let response = self.head(&url, location)?;
             let headers = response.headers();
             let next = match response.status().as_u16() {
-                300..400 => Some(redirection(&url, headers).ok_or_else(|| answer(location, "no new address"))?),
+                300..=399 => Some(redirection(&url, headers).ok_or_else(|| answer(location, "no new address"))?),
                 _ => None,
             };
             match next {
@@ -163,7 +142,7 @@ impl Hub {
         &self,
         location: &HubLocation,
         description: &Description,
-        progress: &mut impl FnMut(Received),
+        progress: &mut impl FnMut(Received) -> ControlFlow<()>,
     ) -> Result<PathBuf, HubError> {
         let total = description.total;
         let blobs = self.settings.repository_folder(location).join("blobs");
@@ -206,10 +185,13 @@ impl Hub {
                     let is_rest = found.starts_with(&format!("bytes {start}-"));
                     return match is_rest {
                         true => Ok(response),
-                        false => Err(answer(location, format!("asked for bytes from {start} on, got {found:?}"))),
+                        false => Err(answer(
+                            location,
+                            format!("asked for bytes from {start} on, got {found:?}"),
+                        )),
                     };
                 }
-                300..400 => {
+                300..=399 => {
                     url = redirection(&url, response.headers()).ok_or_else(|| answer(location, "no new address"))?;
                 }
                 status => return Err(answer(location, format!("status {status}"))),
@@ -249,7 +231,7 @@ impl Hub {
     fn accepted(&self, response: Response<Body>, location: &HubLocation) -> Result<Response<Body>, HubError> {
         let boxed = || Box::new(location.clone());
         match response.status().as_u16() {
-            200..400 => Ok(response),
+            200..=399 => Ok(response),
             401 => Err(HubError::Unauthorized {
                 location: boxed(),
                 has_token: self.settings.token.is_some(),
@@ -317,13 +299,15 @@ fn copy(
     mut response: Response<Body>,
     incomplete: &mut Incomplete,
     total: u64,
-    progress: &mut impl FnMut(Received),
+    progress: &mut impl FnMut(Received) -> ControlFlow<()>,
 ) -> Result<(), HubError> {
     let mut reader = response.body_mut().as_reader();
     let mut piece = vec![0; PIECE];
     let mut bytes = incomplete.len;
-    progress(Received { bytes, total });
     let reason = loop {
+        if progress(Received { bytes, total }).is_break() {
+            break "stopped on request".to_owned();
+        }
         match reader.read(&mut piece) {
             Ok(0) if bytes == total => return Ok(()),
             Ok(0) => break "the server closed the connection".to_owned(),
@@ -331,11 +315,13 @@ fn copy(
                 bytes += len as u64;
                 if bytes > total {
                     incomplete.restart()?;
-                    return Err(answer(location, format!("more than the {total} bytes that it announced")));
+                    return Err(answer(
+                        location,
+                        format!("more than the {total} bytes that it announced"),
+                    ));
                 }
                 let written = incomplete.file.write_all(&piece[..len]);
                 written.map_err(|source| incomplete.error(source))?;
-                progress(Received { bytes, total });
             }
             Err(error) => break error.to_string(),
         }

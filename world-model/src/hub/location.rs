@@ -115,7 +115,14 @@ mod tests {
 
     #[test]
     fn names_that_leave_their_folder_are_refused() {
-        assert!(HubLocation::new("nvidia/Cosmos-Predict2.5-2B", "diffusers/base/pre-trained", "vae/config.json").is_ok());
+        assert!(
+            HubLocation::new(
+                "nvidia/Cosmos-Predict2.5-2B",
+                "diffusers/base/pre-trained",
+                "vae/config.json"
+            )
+            .is_ok()
+        );
         for (repository, revision, file) in [
             ("nvidia", "main", "a"),
             ("nvidia/a/b", "main", "a"),
@@ -135,14 +142,22 @@ mod tests {
     fn internal_storage_is_told_from_the_hub() {
         let error = HubLocation::new("s3://bucket/cosmos", "main", "model").expect_err("no repository");
         let message = error.to_string();
-        assert!(message.contains("s3://bucket/cosmos") && message.contains("NVIDIA"), "{message}");
+        assert!(
+            message.contains("s3://bucket/cosmos") && message.contains("NVIDIA"),
+            "{message}"
+        );
     }
 
     #[test]
     fn the_start_of_a_commit_is_told_from_a_branch() {
         let at = |revision| HubLocation::new("nvidia/a", revision, "b").expect("plain names");
         assert!(at("15a82a2e").is_short_commit());
-        for other in ["main", "15a82a", "diffusers/general", "0123456789abcdef0123456789abcdef01234567"] {
+        for other in [
+            "main",
+            "15a82a",
+            "diffusers/general",
+            "0123456789abcdef0123456789abcdef01234567",
+        ] {
             assert!(!at(other).is_short_commit(), "{other}");
         }
     }

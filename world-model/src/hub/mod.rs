@@ -1,7 +1,8 @@
 //! Files of the Hugging Face Hub: where they are on this machine, and how they get here.
 //!
 //! The cache has the layout that Hugging Face's own tools use, so that what one of them fetched is found by the other.
-//! Looking into it needs no network and no feature; [`Hub`] fetches what is missing, behind the feature `hub`.
+//! Looking into it needs no network and no feature; what is missing is fetched where the feature `hub` is
+//! compiled in.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -14,6 +15,7 @@ mod cache;
 #[cfg(feature = "hub")]
 mod download;
 mod error;
+mod locate;
 mod location;
 mod settings;
 #[cfg(feature = "hub")]
@@ -21,8 +23,7 @@ mod storage;
 #[cfg(all(test, feature = "hub"))]
 mod tests;
 
-#[cfg(feature = "hub")]
-pub use download::{Hub, Received};
 pub use error::HubError;
+pub use locate::Received;
 pub use location::HubLocation;
 pub use settings::{HubSettings, Token};

@@ -56,12 +56,16 @@ impl HubSettings {
         let hf_home = set("HF_HOME").map_or_else(|| cache_home.join("huggingface"), PathBuf::from);
         let token_path = set("HF_TOKEN_PATH").map_or_else(|| hf_home.join("token"), PathBuf::from);
         let token_file = || std::fs::read_to_string(token_path).ok();
-        let token = set("HF_TOKEN").or_else(|| set("HUGGING_FACE_HUB_TOKEN")).or_else(token_file);
+        let token = set("HF_TOKEN")
+            .or_else(|| set("HUGGING_FACE_HUB_TOKEN"))
+            .or_else(token_file);
         let cache = set("HF_HUB_CACHE").or_else(|| set("HUGGINGFACE_HUB_CACHE"));
         let offline = set("HF_HUB_OFFLINE").unwrap_or_default().to_ascii_uppercase();
         Self {
-            endpoint: set("HF_ENDPOINT")
-                .map_or_else(|| ENDPOINT.to_owned(), |text| text.trim().trim_end_matches('/').to_owned()),
+            endpoint: set("HF_ENDPOINT").map_or_else(
+                || ENDPOINT.to_owned(),
+                |text| text.trim().trim_end_matches('/').to_owned(),
+            ),
             token: token.as_deref().and_then(Token::new),
             cache: cache.map_or_else(|| hf_home.join("hub"), PathBuf::from),
             is_offline: matches!(offline.as_str(), "1" | "ON" | "YES" | "TRUE"),

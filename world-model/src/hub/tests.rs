@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::{Hub, HubError, HubLocation, HubSettings, Received, Token};
+use super::{HubError, HubLocation, HubSettings, Received, Token};
 
 const COMMIT: &str = "15a82a2e0123456789abcdef0123456789abcdef";
 const ETAG: &str = "0123456789abcdef";
@@ -70,13 +71,13 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    fn hub(&self, cache: &Path) -> Hub {
-        Hub::new(HubSettings {
+    fn hub(&self, cache: &Path) -> HubSettings {
+        HubSettings {
             endpoint: format!("http://127.0.0.1:{}", self.port),
             token: Token::new("hf_secret"),
             cache: cache.to_path_buf(),
             is_offline: false,
-        })
+        }
     }
 }
 
@@ -98,10 +99,17 @@ fn answer(mut stream: TcpStream, request: &Request, behaviour: Behaviour) -> std
     let metadata = format!("X-Repo-Commit: {COMMIT}\r\nETag: \"{ETAG}\"\r\nConnection: close\r\n");
     if request.line.contains("/commits/main?p=0") {
         let list = format!(r#"[{{"id":"{}"}},{{"id":"{COMMIT}"}}]"#, "e".repeat(40));
-        return write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{list}", list.len());
+        return write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{list}",
+            list.len()
+        );
     }
     if request.line.contains("/commits/main") {
-        return write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]");
+        return write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]"
+        );
     }
     let len = CONTENT.len();
     match behaviour {
@@ -119,11 +127,17 @@ fn answer(mut stream: TcpStream, request: &Request, behaviour: Behaviour) -> std
             );
         }
         Behaviour::SendsNoEtag => {
-            return write!(stream, "HTTP/1.1 200 OK\r\nX-Repo-Commit: {COMMIT}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n");
+            return write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nX-Repo-Commit: {COMMIT}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
+            );
         }
         Behaviour::Serves | Behaviour::IgnoresRanges | Behaviour::BreaksOffAfter(_) => {}
     }
-    let range = request.headers.get("range").filter(|_| behaviour != Behaviour::IgnoresRanges);
+    let range = request
+        .headers
+        .get("range")
+        .filter(|_| behaviour != Behaviour::IgnoresRanges);
     let start = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
     let body = &CONTENT[start.unwrap_or(0)..];
     match start {
@@ -142,6 +156,10 @@ fn answer(mut stream: TcpStream, request: &Request, behaviour: Behaviour) -> std
     }
 }
 
+fn on(_: Received) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 fn location(revision: &str) -> HubLocation {
     HubLocation::new("nvidia/Cosmos-Predict2.5-2B", revision, "base/model.pt").unwrap()
 }
@@ -149,7 +167,7 @@ fn location(revision: &str) -> HubLocation {
 fn message_of(behaviour: Behaviour) -> String {
     let cache = tempfile::tempdir().unwrap();
     let server = Server::start(behaviour);
-    let error = server.hub(cache.path()).fetch(&location("main"), |_| {});
+    let error = server.hub(cache.path()).locate(&location("main"), on);
     error.expect_err("the server refuses").to_string()
 }
 
@@ -159,19 +177,32 @@ fn a_file_is_fetched_once_into_the_usual_layout() {
     let server = Server::start(Behaviour::Serves);
     let hub = server.hub(cache.path());
     let mut seen = Vec::new();
-    let path = hub.fetch(&location("diffusers/base"), |received| seen.push(received)).unwrap();
+    let path = hub
+        .locate(&location("diffusers/base"), |received| {
+            seen.push(received);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(fs::read(&path).unwrap(), CONTENT);
     let folder = cache.path().join("models--nvidia--Cosmos-Predict2.5-2B");
     assert_eq!(path, folder.join("snapshots").join(COMMIT).join("base/model.pt"));
-    assert_eq!(fs::canonicalize(&path).unwrap(), fs::canonicalize(folder.join("blobs").join(ETAG)).unwrap());
+    assert_eq!(
+        fs::canonicalize(&path).unwrap(),
+        fs::canonicalize(folder.join("blobs").join(ETAG)).unwrap()
+    );
     assert_eq!(fs::read_to_string(folder.join("refs/diffusers/base")).unwrap(), COMMIT);
     let total = CONTENT.len() as u64;
     assert_eq!(seen.last(), Some(&Received { bytes: total, total }));
 
     let asked = server.requests();
-    assert!(asked[0].line.contains("/nvidia/Cosmos-Predict2.5-2B/resolve/diffusers%2Fbase/base/model.pt"), "{asked:?}");
+    assert!(
+        asked[0]
+            .line
+            .contains("/nvidia/Cosmos-Predict2.5-2B/resolve/diffusers%2Fbase/base/model.pt"),
+        "{asked:?}"
+    );
     assert_eq!(asked[0].headers["authorization"], "Bearer hf_secret");
-    assert_eq!(hub.fetch(&location("diffusers/base"), |_| {}).unwrap(), path);
+    assert_eq!(hub.locate(&location("diffusers/base"), on).unwrap(), path);
     assert_eq!(server.requests().len(), asked.len(), "the cache was asked first");
 }
 
@@ -180,10 +211,10 @@ fn the_start_of_a_commit_finds_the_whole_one() {
     let cache = tempfile::tempdir().unwrap();
     let server = Server::start(Behaviour::Serves);
     let hub = server.hub(cache.path());
-    let path = hub.fetch(&location("15a82a2e"), |_| {}).unwrap();
+    let path = hub.locate(&location("15a82a2e"), on).unwrap();
     assert!(path.ends_with(format!("snapshots/{COMMIT}/base/model.pt")), "{path:?}");
-    assert_eq!(hub.settings().cached(&location("15a82a2e")), Some(path));
-    let error = hub.fetch(&location("99999999"), |_| {}).unwrap_err();
+    assert_eq!(hub.cached(&location("15a82a2e")), Some(path));
+    let error = hub.locate(&location("99999999"), on).unwrap_err();
     assert!(matches!(error, HubError::NotFound { what: "revision", .. }), "{error}");
 }
 
@@ -192,20 +223,43 @@ fn a_transfer_that_broke_off_goes_on_where_it_stopped() {
     let cache = tempfile::tempdir().unwrap();
     let server = Server::start(Behaviour::BreaksOffAfter(10));
     let hub = server.hub(cache.path());
-    let error = hub.fetch(&location("main"), |_| {}).unwrap_err();
+    let error = hub.locate(&location("main"), on).unwrap_err();
     assert!(
-        matches!(error, HubError::BrokenOff { received: 10, expected: 27, .. }),
+        matches!(
+            error,
+            HubError::BrokenOff {
+                received: 10,
+                expected: 27,
+                ..
+            }
+        ),
         "{error}"
     );
     assert!(error.to_string().contains("goes on where it stopped"), "{error}");
-    assert_eq!(hub.settings().cached(&location("main")), None, "half a file is no file");
+    assert_eq!(hub.cached(&location("main")), None, "half a file is no file");
 
     server.change(Behaviour::Serves);
     let mut first = None;
-    let path = hub.fetch(&location("main"), |received| drop(first.get_or_insert(received.bytes))).unwrap();
+    let path = hub
+        .locate(&location("main"), |received| {
+            first.get_or_insert(received.bytes);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(fs::read(path).unwrap(), CONTENT);
     assert_eq!(first, Some(10));
     assert_eq!(server.requests().last().unwrap().headers["range"], "bytes=10-");
+}
+
+#[test]
+fn a_transfer_can_be_stopped() {
+    let cache = tempfile::tempdir().unwrap();
+    let server = Server::start(Behaviour::Serves);
+    let error = server
+        .hub(cache.path())
+        .locate(&location("main"), |_| ControlFlow::Break(()))
+        .unwrap_err();
+    assert!(error.to_string().contains("stopped on request"), "{error}");
 }
 
 #[test]
@@ -213,9 +267,9 @@ fn a_server_without_ranges_starts_anew() {
     let cache = tempfile::tempdir().unwrap();
     let server = Server::start(Behaviour::BreaksOffAfter(10));
     let hub = server.hub(cache.path());
-    hub.fetch(&location("main"), |_| {}).unwrap_err();
+    hub.locate(&location("main"), on).unwrap_err();
     server.change(Behaviour::IgnoresRanges);
-    assert_eq!(fs::read(hub.fetch(&location("main"), |_| {}).unwrap()).unwrap(), CONTENT);
+    assert_eq!(fs::read(hub.locate(&location("main"), on).unwrap()).unwrap(), CONTENT);
 }
 
 #[test]
@@ -225,7 +279,7 @@ fn a_kill_between_the_last_byte_and_the_name_costs_nothing() {
     fs::create_dir_all(&blobs).unwrap();
     fs::write(blobs.join(format!("{ETAG}.incomplete")), CONTENT).unwrap();
     let server = Server::start(Behaviour::Serves);
-    let path = server.hub(cache.path()).fetch(&location("main"), |_| {}).unwrap();
+    let path = server.hub(cache.path()).locate(&location("main"), on).unwrap();
     assert_eq!(fs::read(path).unwrap(), CONTENT);
     assert_eq!(server.requests().len(), 1, "there was nothing left to fetch");
 }
@@ -235,9 +289,14 @@ fn the_token_stays_with_the_hub() {
     let cache = tempfile::tempdir().unwrap();
     let storage = Server::start(Behaviour::Serves);
     let server = Server::start(Behaviour::PointsTo(storage.port));
-    let path = server.hub(cache.path()).fetch(&location("main"), |_| {}).unwrap();
+    let path = server.hub(cache.path()).locate(&location("main"), on).unwrap();
     assert_eq!(fs::read(path).unwrap(), CONTENT);
-    assert!(server.requests().iter().all(|request| request.headers.contains_key("authorization")));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.headers.contains_key("authorization"))
+    );
     let asked = storage.requests();
     assert_eq!(asked.len(), 1);
     assert!(!asked[0].headers.contains_key("authorization"), "{asked:?}");
@@ -254,7 +313,10 @@ fn each_refusal_says_which_why_and_where() {
         (&forbidden, ["(403)", "licence was not accepted", page]),
         (&missing, ["(404)", "no such file", page]),
     ] {
-        for part in parts.iter().chain(&["`base/model.pt`", "nvidia/Cosmos-Predict2.5-2B", "main"]) {
+        for part in parts
+            .iter()
+            .chain(&["`base/model.pt`", "nvidia/Cosmos-Predict2.5-2B", "main"])
+        {
             assert!(message.contains(part), "{part} is not in: {message}");
         }
         assert!(!message.contains("hf_secret"), "{message}");
@@ -274,13 +336,13 @@ fn offline_and_out_of_reach_are_two_things() {
         cache: cache.path().to_path_buf(),
         is_offline: true,
     };
-    let offline = Hub::new(settings.clone()).fetch(&location("main"), |_| {}).unwrap_err();
+    let offline = settings.locate(&location("main"), on).unwrap_err();
     assert!(offline.to_string().contains("HF_HUB_OFFLINE"), "{offline}");
     let online = HubSettings {
         is_offline: false,
         ..settings
     };
-    let unreachable = Hub::new(online).fetch(&location("main"), |_| {}).unwrap_err();
+    let unreachable = online.locate(&location("main"), on).unwrap_err();
     assert!(matches!(unreachable, HubError::Unreachable { .. }), "{unreachable}");
     assert!(unreachable.to_string().contains("http://127.0.0.1:1"), "{unreachable}");
 }

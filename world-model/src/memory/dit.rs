@@ -10,10 +10,9 @@
 //! Every block keeps keys and values of the text, `2 * tokens * W` elements, twice with guidance; the embedding
 //! itself is projected before the first step.
 
-use burn::module::Module;
 use burn::tensor::Device;
 
-use super::stage::{Precision, Stage, StageMemory};
+use super::stage::{Precision, Stage, StageMemory, network_bytes};
 use crate::dit::DitConfig;
 
 /// Tensors of the size of the latents that the sampler holds at once.
@@ -40,7 +39,7 @@ impl DenoiseShape {
     pub fn memory(&self, config: &DitConfig, precision: Precision, device: &Device) -> StageMemory {
         StageMemory {
             stage: Stage::Denoise,
-            weights: config.init(device).num_params() as u64 * precision.bytes(),
+            weights: network_bytes(&config.init(device), precision),
             activations: self.block(config, precision) + self.texts(config, precision) + self.latents(config),
         }
     }

@@ -13,6 +13,6 @@ mod vae;
 
 pub use dit::DenoiseShape;
 pub use plan::{MemoryPlan, MemoryRefusal, MemoryRequest, Residency};
-pub use stage::{OVERHEAD_BYTES, Precision, Stage, StageMemory};
+pub use stage::{OVERHEAD_BYTES, Precision, Stage, StageMemory, network_bytes};
 pub use text_encoder::text_encoder_memory;
 pub use vae::{VaeShape, vae_decode_memory, vae_encode_memory};

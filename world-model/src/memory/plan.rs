@@ -98,11 +98,15 @@ impl MemoryRequest {
         let [height, width] = self.size_px;
         let fits = |side: usize| side > 0 && side.is_multiple_of(SIDE_STEP) && side <= 1 << 13;
         if !fits(height) || !fits(width) {
-            return Some(format!("the size is {height},{width}, expected multiples of {SIDE_STEP} up to 8192"));
+            return Some(format!(
+                "the size is {height},{width}, expected multiples of {SIDE_STEP} up to 8192"
+            ));
         }
         let frames = self.frames;
         if frames % 4 != 1 || frames > 1 << 13 {
-            return Some(format!("there are {frames} frames, expected one more than a multiple of 4, up to 8192"));
+            return Some(format!(
+                "there are {frames} frames, expected one more than a multiple of 4, up to 8192"
+            ));
         }
         None
     }
@@ -277,7 +281,9 @@ fn advice(model: &ReleasedModel, request: &MemoryRequest, device: &Device) -> St
     }
     let precision = Some(Precision::Bf16);
     let bf16 = MemoryRequest { precision, ..*request };
-    let shorter = (1..(request.frames - 1) / 4 + 1).rev().map(|latent| 4 * (latent - 1) + 1);
+    let shorter = (1..(request.frames - 1) / 4 + 1)
+        .rev()
+        .map(|latent| 4 * (latent - 1) + 1);
     // A clip of one frame is no use to a model that continues one.
     for frames in shorter.filter(|frames| *frames >= 5) {
         if fits(model, &MemoryRequest { frames, ..bf16 }) {
@@ -285,7 +291,9 @@ fn advice(model: &ReleasedModel, request: &MemoryRequest, device: &Device) -> St
         }
     }
     for (numerator, denominator) in [(3, 4), (1, 2), (3, 8), (1, 4)] {
-        let size_px = request.size_px.map(|side| side * numerator / denominator / SIDE_STEP * SIDE_STEP);
+        let size_px = request
+            .size_px
+            .map(|side| side * numerator / denominator / SIDE_STEP * SIDE_STEP);
         let smaller = MemoryRequest { size_px, ..bf16 };
         if size_px.iter().all(|side| *side > 0) && fits(model, &smaller) {
             let [height, width] = size_px;
@@ -336,7 +344,10 @@ mod tests {
             assert!(plan.stages.iter().any(|stage| stage.stage == Stage::Denoise));
         }
         let refusal = find(name, 3, |request| request).expect_err("the weights alone take 4 GB");
-        assert!(refusal.contains("are missing") && refusal.contains("denoise"), "{refusal}");
+        assert!(
+            refusal.contains("are missing") && refusal.contains("denoise"),
+            "{refusal}"
+        );
     }
 
     #[test]
@@ -357,7 +368,10 @@ mod tests {
     fn longer_clips_never_take_less() {
         let mut before = 0;
         for frames in [5, 13, 29, 93] {
-            let plan = find("predict2.5-2b/post-trained", 2000, |request| MemoryRequest { frames, ..request });
+            let plan = find("predict2.5-2b/post-trained", 2000, |request| MemoryRequest {
+                frames,
+                ..request
+            });
             let peak = plan.expect("two terabytes").peak;
             assert!(peak >= before, "{frames} frames take {peak}, fewer took {before}");
             before = peak;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use burn::module::Module;
+
 /// Bytes that a program takes beside weights and activations: code, buffers of the backend, memory not yet given back.
 pub const OVERHEAD_BYTES: u64 = 256 << 20;
 
@@ -44,6 +46,11 @@ impl StageMemory {
     pub fn total(&self) -> u64 {
         self.weights + self.activations
     }
+}
+
+/// Returns the bytes of the weights of a network; none is drawn for it.
+pub fn network_bytes<M: Module>(network: &M, precision: Precision) -> u64 {
+    network.num_params() as u64 * precision.bytes()
 }
 
 impl Stage {

@@ -3,10 +3,9 @@
 //! The states between the layers are kept for the embedding, which is as large as all of them. In a layer, residual
 //! stream, gate and hidden layer live at once; in bfloat16, the widest weight is copied to float32 for its product.
 
-use burn::module::Module;
 use burn::tensor::Device;
 
-use super::stage::{Precision, Stage, StageMemory};
+use super::stage::{Precision, Stage, StageMemory, network_bytes};
 use crate::text_encoder::TextEncoderConfig;
 
 /// Bytes of a float32.
@@ -29,7 +28,7 @@ pub fn text_encoder_memory(
     };
     StageMemory {
         stage: Stage::TextEncoder,
-        weights: config.init(device).num_params() as u64 * precision.bytes(),
+        weights: network_bytes(&config.init(device), precision),
         activations: precision.bytes() * (states + layer) + product,
     }
 }

@@ -8,10 +8,9 @@
 //!
 //! In pieces of a few latent frames, every causal convolution keeps the input that it saw last.
 
-use burn::module::Module;
 use burn::tensor::Device;
 
-use super::stage::{Stage, StageMemory};
+use super::stage::{Precision, Stage, StageMemory, network_bytes};
 use crate::vae::WanVaeConfig;
 
 /// Bytes of a float32.
@@ -66,7 +65,7 @@ fn memory(
     };
     StageMemory {
         stage,
-        weights: config.init(device).num_params() as u64 * F32_BYTES,
+        weights: network_bytes(&config.init(device), Precision::F32),
         activations: F32_BYTES * (widest + kept) + 2 * levels.video_bytes(),
     }
 }

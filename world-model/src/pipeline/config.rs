@@ -139,9 +139,12 @@ impl PredictConfig {
         self.validate()?;
         let tensors = source.keys().count();
         let blocks = self.dit.num_blocks + self.vae.num_res_blocks * self.vae.dim_mult.len();
-        self.require("the number of blocks of both networks", &blocks, blocks <= tensors, || {
-            format!("at most {tensors} (tensors in {})", source.location())
-        })
+        self.require(
+            "the number of blocks of both networks",
+            &blocks,
+            blocks <= tensors,
+            || format!("at most {tensors} (tensors in {})", source.location()),
+        )
     }
 
     /// Checks that the parts fit together.

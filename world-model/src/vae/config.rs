@@ -167,7 +167,11 @@ impl WanVaeConfig {
         }
         let widest = self.dim_mult.iter().copied().max().unwrap_or(0);
         for (field, found, most) in [
-            ("base_dim * dim_mult", self.base_dim.saturating_mul(widest), MAX_CHANNELS),
+            (
+                "base_dim * dim_mult",
+                self.base_dim.saturating_mul(widest),
+                MAX_CHANNELS,
+            ),
             ("z_dim", self.z_dim, MAX_CHANNELS),
             ("in_channels", self.in_channels, MAX_CHANNELS),
             ("dim_mult", self.dim_mult.len(), MAX_LEVELS),

@@ -73,7 +73,10 @@ fn request(args: &PlanArgs, model: &ReleasedModel) -> anyhow::Result<MemoryReque
     let size_px = match args.size.as_deref() {
         None => released.size_px,
         Some(&[height, width]) => [height, width],
-        Some(other) => bail!("--size has {} numbers, expected height and width, as 704,1280", other.len()),
+        Some(other) => bail!(
+            "--size has {} numbers, expected height and width, as 704,1280",
+            other.len()
+        ),
     };
     let request = MemoryRequest {
         frames: args.frames.unwrap_or(released.frames),
@@ -110,7 +113,12 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-fn print_plan(out: &mut dyn Write, model: &ReleasedModel, request: &MemoryRequest, plan: &MemoryPlan) -> io::Result<()> {
+fn print_plan(
+    out: &mut dyn Write,
+    model: &ReleasedModel,
+    request: &MemoryRequest,
+    plan: &MemoryPlan,
+) -> io::Result<()> {
     let [height, width] = request.size_px;
     let views = match model.views {
         1 => String::new(),
@@ -124,14 +132,25 @@ fn print_plan(out: &mut dyn Write, model: &ReleasedModel, request: &MemoryReques
         None => writeln!(out, "VAE        the whole clip at once")?,
         Some(piece) => writeln!(out, "VAE        in pieces of {piece} latent frames")?,
     }
-    writeln!(out, "\n{:<14} {:>10} {:>12} {:>10}", "stage", "weights", "activations", "together")?;
+    writeln!(
+        out,
+        "\n{:<14} {:>10} {:>12} {:>10}",
+        "stage", "weights", "activations", "together"
+    )?;
     for stage in &plan.stages {
         let [weights, activations, total] = [stage.weights, stage.activations, stage.total()].map(bytes_text);
-        writeln!(out, "{:<14} {weights:>10} {activations:>12} {total:>10}", stage.stage.name())?;
+        writeln!(
+            out,
+            "{:<14} {weights:>10} {activations:>12} {total:>10}",
+            stage.stage.name()
+        )?;
     }
     let (peak, device) = (bytes_text(plan.peak), bytes_text(request.device_bytes));
     let overhead = bytes_text(OVERHEAD_BYTES);
-    writeln!(out, "\npeak {peak} of {device}, {overhead} for the program itself among it")?;
+    writeln!(
+        out,
+        "\npeak {peak} of {device}, {overhead} for the program itself among it"
+    )?;
     writeln!(
         out,
         "Computed from shapes and compared with measured peaks of small networks on the CPU; nothing was loaded."

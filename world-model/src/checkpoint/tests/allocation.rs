@@ -22,7 +22,10 @@ fn count(change: isize) {
     });
 }
 
-#[expect(unsafe_code, reason = "the trait is unsafe; every call is handed on to the system's allocator unchanged")]
+#[expect(
+    unsafe_code,
+    reason = "the trait is unsafe; every call is handed on to the system's allocator unchanged"
+)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);

@@ -17,10 +17,13 @@ const EXPECTED: &[(&str, &str)] = &[
     ("copies_of_copies.pt", "copies within its pickle"),
     ("deep_nesting.safetensors", "recursion limit"),
     ("dtype_of_another_size.safetensors", "invalid safetensors header"),
-    ("elements_2_to_the_60.safetensors", "describes 4611686018427387984 bytes"),
+    ("elements_2_to_the_60.safetensors", "overflow"),
     ("empty.safetensors", "describes 8 bytes, found 0"),
     ("header_cut.safetensors", "EOF while parsing"),
-    ("header_length_gigantic.safetensors", "describes 1152921504606846984 bytes"),
+    (
+        "header_length_gigantic.safetensors",
+        "describes 1152921504606846984 bytes",
+    ),
     ("index_names_a_tensor_twice", "`a` occurs twice"),
     ("index_nested_deeply", "recursion limit"),
     ("index_not_utf8", "invalid unicode"),
@@ -36,7 +39,10 @@ const EXPECTED: &[(&str, &str)] = &[
     ("offsets_backwards.safetensors", "invalid safetensors header"),
     ("offsets_leave_a_hole.safetensors", "invalid safetensors header"),
     ("offsets_overlap.safetensors", "invalid safetensors header"),
-    ("one_number_repeated_by_strides.pt", "claims 4294967296 bytes for tensor `net.weight`"),
+    (
+        "one_number_repeated_by_strides.pt",
+        "claims 4294967296 bytes for tensor `net.weight`",
+    ),
     ("other_byte_order.pt", "Big-endian"),
     ("pickle_negative_shape.pt", "non-negative"),
     ("pickle_nested_deeply.pt", "nesting exceeds"),
@@ -57,9 +63,15 @@ const EXPECTED: &[(&str, &str)] = &[
     ("unknown_dtype.safetensors", "unknown variant"),
     ("zip_bomb_for_a_storage.pt", "claims 4194304 bytes"),
     ("zip_cut.pt", "zip archive"),
-    ("zip_entry_gigantic.pt", "claims 4294967280 bytes for entry `archive/data/0`"),
+    (
+        "zip_entry_gigantic.pt",
+        "claims 4294967280 bytes for entry `archive/data/0`",
+    ),
     ("zip_entry_named_twice.pt", "same name"),
-    ("zip_pickle_gigantic.pt", "claims 2147483647 bytes for entry `archive/data.pkl`"),
+    (
+        "zip_pickle_gigantic.pt",
+        "claims 2147483647 bytes for entry `archive/data.pkl`",
+    ),
     ("zip_without_pickle.pt", "No data.pkl"),
 ];
 
@@ -84,16 +96,26 @@ fn size(path: &Path) -> usize {
 
 #[test]
 fn every_lie_is_named_with_its_file_and_costs_no_memory() {
+    let mut wrong = Vec::new();
     for (name, problem) in EXPECTED {
         let path = folder().join(name);
         let (result, peak) = peak_of(|| read_all(&path));
-        let message = result.expect_err(name).to_string();
-        assert!(message.contains(name), "{name} is not named: {message}");
-        assert!(message.contains(problem), "{name}: {message}");
+        match result {
+            Err(error) => {
+                let message = error.to_string();
+                if !message.contains(name) || !message.contains(problem) {
+                    wrong.push(format!("{name}: {message}"));
+                }
+            }
+            Ok(()) => wrong.push(format!("{name} was read")),
+        }
         // Parsed pickles take up to a hundred times their length.
         let allowed = FREE + 100 * size(&path);
-        assert!(peak <= allowed, "{name}: {peak} bytes of memory, {allowed} are explained");
+        if peak > allowed {
+            wrong.push(format!("{name}: {peak} bytes of memory, {allowed} are explained"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

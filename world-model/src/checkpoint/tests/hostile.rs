@@ -113,15 +113,19 @@ fn loaded_as_world(config: &str) -> Result<(), TestCaseError> {
     let error = within_bounds(len, || {
         let source = CheckpointSource::from_bytes("world", bytes).unwrap();
         drop(recognize(&source).map(|recognized| recognized.compare(&source, &Device::flex())));
-        Predict::load(&source, &Device::flex()).err().map(|error| error.to_string())
+        Predict::load(&source, &Device::flex())
+            .err()
+            .map(|error| error.to_string())
     })?;
     prop_assert!(error.is_some(), "a world of one tensor was loaded");
     Ok(())
 }
 
+/// Few cases, so that the tests take seconds; `PROPTEST_CASES` asks for more.
 fn bounded() -> Config {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
     Config {
-        cases: 128,
+        cases: if asked { Config::default().cases } else { 192 },
         // A case that fails belongs into the corpus, by hand.
         failure_persistence: None,
         ..Config::default()

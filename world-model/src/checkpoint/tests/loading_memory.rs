@@ -29,7 +29,9 @@ fn write_stack(path: &std::path::Path, count: usize, width: usize) {
     let bytes = 2 * width * width;
     let entry = |index: usize| {
         let (start, end) = (index * bytes, (index + 1) * bytes);
-        format!(r#""layers.{index}.weight":{{"dtype":"BF16","shape":[{width},{width}],"data_offsets":[{start},{end}]}}"#)
+        format!(
+            r#""layers.{index}.weight":{{"dtype":"BF16","shape":[{width},{width}],"data_offsets":[{start},{end}]}}"#
+        )
     };
     let header = format!("{{{}}}", (0..count).map(entry).collect::<Vec<_>>().join(","));
     let mut file = std::fs::File::create(path).unwrap();
@@ -68,7 +70,10 @@ fn peak_beyond_the_model(count: usize, width: usize) -> (usize, usize) {
 fn loading_takes_the_model_and_a_few_copies_of_one_tensor() {
     let (beyond, layer) = peak_beyond_the_model(12, 256);
     // The bytes of a tensor, its values, its values turned; and the names.
-    assert!(beyond <= 3 * layer + (64 << 10), "{beyond} bytes beyond the model, layers of {layer}");
+    assert!(
+        beyond <= 3 * layer + (64 << 10),
+        "{beyond} bytes beyond the model, layers of {layer}"
+    );
 }
 
 #[test]
@@ -76,7 +81,10 @@ fn loading_takes_the_model_and_a_few_copies_of_one_tensor() {
 fn loading_210_mb_takes_the_model_and_a_few_copies_of_one_tensor() {
     let (beyond, layer) = peak_beyond_the_model(25, 2048);
     println!("{beyond} bytes beyond the model, layers of {layer}");
-    assert!(beyond <= 3 * layer + (64 << 10), "{beyond} bytes beyond the model, layers of {layer}");
+    assert!(
+        beyond <= 3 * layer + (64 << 10),
+        "{beyond} bytes beyond the model, layers of {layer}"
+    );
 }
 
 #[test]
