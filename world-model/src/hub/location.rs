@@ -66,6 +66,7 @@ impl HubLocation {
     }
 
     /// Returns the same file at another revision.
+    #[cfg(feature = "hub")]
     pub(super) fn at(&self, revision: &str) -> Self {
         Self {
             revision: revision.to_owned(),
