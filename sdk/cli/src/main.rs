@@ -29,6 +29,8 @@ enum Command {
     Bench(commands::bench::BenchArgs),
     Models(commands::models::ModelsArgs),
     Inspect(commands::inspect::InspectArgs),
+    Plan(commands::plan::PlanArgs),
+    Fetch(commands::fetch::FetchArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
             Command::Bench(args) => commands::bench::run(&args, &stop),
             Command::Models(args) => commands::models::run(&args),
             Command::Inspect(args) => commands::inspect::run(&args, &stop),
+            Command::Plan(args) => commands::plan::run(&args),
+            Command::Fetch(args) => commands::fetch::run(&args, &stop),
         }
     })
 }

@@ -1,6 +1,7 @@
 //! What the command promises: one clear message and an exit code for every mistake, and nothing lost by a kill.
 
 mod untrained;
+mod weights;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -67,7 +68,9 @@ fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
 fn every_command_explains_itself_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
     let overview = succeeds(folder.path(), "--help");
-    for name in ["demo", "evaluate", "record", "train", "bench", "models", "inspect"] {
+    for name in [
+        "demo", "evaluate", "record", "train", "bench", "models", "inspect", "plan", "fetch",
+    ] {
         assert!(overview.contains(name), "{overview}");
         let help = succeeds(folder.path(), &format!("{name} --help"));
         assert!(
@@ -434,11 +437,15 @@ fn released_models_and_any_checkpoint_are_described() {
     }
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dit/nvidia_names");
     let weights = fixture.join("weights.safetensors");
-    let text = succeeds(path, &format!("inspect {} --statistics --json", weights.display()));
+    let text = succeeds(
+        path,
+        &format!("inspect {} --tensors --statistics --json", weights.display()),
+    );
     let found: serde_json::Value = serde_json::from_str(&text).expect("an object");
     assert_eq!(found["config"]["num_blocks"], 2);
     assert_eq!(found["keys"]["missing"], serde_json::json!([]));
     assert_eq!(found["statistics"]["net.t_embedding_norm.weight"]["nan"], 0);
+    assert_eq!(found["shapes"]["net.t_embedding_norm.weight"]["dtype"], "f32");
 
     let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/embedded/world.safetensors");
     let text = succeeds(path, &format!("inspect {}", world.display()));

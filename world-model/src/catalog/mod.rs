@@ -17,5 +17,5 @@ mod variant;
 
 pub use error::{RecognizeError, UnknownModel};
 pub use model::{Given, HubFile, ReleasedModel, SamplerPreset, Verification};
-pub use released::released_models;
+pub use released::{released_models, text_encoder_weights, vae_weights};
 pub use variant::{ControlNetwork, Recognized, Transformer, recognize};

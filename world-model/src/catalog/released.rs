@@ -22,6 +22,24 @@ const KARRAS: &[&str] = &["ref_sampler/karras", "scheduler/unipc_karras"];
 /// Given frames have this time in the models that descend from `2b/post-trained`, in thousandths.
 const GIVEN_TIME: Option<f64> = Some(0.1);
 
+/// Returns where the VAE of all models is, in the format of Wan2.1.
+pub fn vae_weights() -> HubFile {
+    HubFile {
+        repository: REPOSITORY_2B,
+        file: "tokenizer.pth",
+        revision: "6787e176",
+    }
+}
+
+/// Returns the files of the text encoder of all models; the last one is the index that names its shards.
+pub fn text_encoder_weights() -> [HubFile; 3] {
+    ["config.json", "tokenizer.json", "model.safetensors.index.json"].map(|file| HubFile {
+        repository: "nvidia/Cosmos-Reason1-7B",
+        file,
+        revision: "3210bec0",
+    })
+}
+
 /// Returns every released Predict2.5 model, the default one first.
 pub fn released_models() -> Vec<ReleasedModel> {
     vec![

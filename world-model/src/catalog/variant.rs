@@ -111,7 +111,7 @@ fn by_config(source: &CheckpointSource) -> Result<Option<Recognized>, RecognizeE
         return Ok(None);
     };
     if let Ok(config) = serde_json::from_str::<PredictConfig>(text) {
-        config.validate().map_err(|error| RecognizeError::World {
+        config.validate_for(source).map_err(|error| RecognizeError::World {
             location: source.location().to_string(),
             source: Box::new(error),
         })?;

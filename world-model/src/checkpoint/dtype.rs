@@ -1,7 +1,7 @@
 //! Cast rules: which element types weights may have, and how they become `f32`.
 //!
-//! Files are read in whatever floating-point type they were saved; parameters are created as `f32` and Burn converts
-//! them to the device's own type. Widening `f16` and `bf16` is exact, so a released `bf16` file loses nothing.
+//! Files are read in whatever floating-point type they were saved; parameters are created in the type that is asked for,
+//! `f32` where none is. Widening `f16` and `bf16` is exact, so a released `bf16` file loses nothing.
 
 use std::fmt;
 
@@ -70,6 +70,28 @@ impl SaveDtype {
 }
 
 impl StoredDtype {
+    /// Converts little-endian bytes to bfloat16: unchanged where that is what they are, rounded to nearest even elsewhere.
+    pub(super) fn decode_bf16(self, bytes: &[u8]) -> Option<Vec<bf16>> {
+        match self {
+            Self::Bf16 => Some(elements(bytes, bf16::from_le_bytes)),
+            Self::F16 => Some(elements(bytes, |raw| bf16::from_f32(f16::from_le_bytes(raw).to_f32()))),
+            Self::F32 => Some(elements(bytes, |raw| bf16::from_f32(f32::from_le_bytes(raw)))),
+            Self::F64 => Some(elements(bytes, |raw| bf16::from_f32(f64::from_le_bytes(raw) as f32))),
+            Self::Other => None,
+        }
+    }
+
+    /// Converts little-endian bytes to half precision, as [`decode_bf16`](Self::decode_bf16) does.
+    pub(super) fn decode_f16(self, bytes: &[u8]) -> Option<Vec<f16>> {
+        match self {
+            Self::F16 => Some(elements(bytes, f16::from_le_bytes)),
+            Self::Bf16 => Some(elements(bytes, |raw| f16::from_f32(bf16::from_le_bytes(raw).to_f32()))),
+            Self::F32 => Some(elements(bytes, |raw| f16::from_f32(f32::from_le_bytes(raw)))),
+            Self::F64 => Some(elements(bytes, |raw| f16::from_f32(f64::from_le_bytes(raw) as f32))),
+            Self::Other => None,
+        }
+    }
+
     /// Widens (or, from `f64`, rounds) little-endian bytes to `f32`; `None` for types that weights cannot have.
     pub(super) fn decode(self, bytes: &[u8]) -> Option<Vec<f32>> {
         Some(match self {
@@ -127,7 +149,7 @@ impl From<pytorch_reader::DType> for StoredDtype {
     }
 }
 
-fn elements<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+fn elements<const N: usize, T>(bytes: &[u8], decode: impl Fn([u8; N]) -> T) -> Vec<T> {
     bytes.as_chunks::<N>().0.iter().map(|raw| decode(*raw)).collect()
 }
 

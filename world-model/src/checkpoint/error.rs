@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::report::LoadReport;
+use crate::hub::HubError;
 
 /// Explains why a checkpoint could not be read, loaded or written.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,21 @@ pub enum CheckpointError {
         /// What the reader said.
         source: pytorch_reader::PytorchError,
     },
+    /// A PyTorch file claims more than it can hold.
+    #[error(
+        "{location} claims {claimed} bytes for {what}, expected at most {available}; it is corrupt or hostile: fetch it \
+         again from where it was published"
+    )]
+    Oversized {
+        /// The file.
+        location: String,
+        /// The entry, tensor or part.
+        what: String,
+        /// Bytes that it claims.
+        claimed: u64,
+        /// Bytes that it may have.
+        available: u64,
+    },
     /// A PyTorch file holds an object that is not plain data.
     #[error(
         "{location} holds a Python object of type `{class}` at `{key}`; only tensors and plain values are read \
@@ -106,6 +122,9 @@ pub enum CheckpointError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// A file of the Hugging Face Hub could not be had.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// A folder holds no weights, or several candidates.
     #[error("no weights chosen in folder {}: found {found:?}; name one file, or a folder with one model in it", path.display())]
     AmbiguousFolder {

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::distinct;
 use super::error::CheckpointError;
 use super::source::{CheckpointFormat, CheckpointSource};
 
@@ -71,7 +72,8 @@ fn open_shards(folder: &Path, index_path: &Path) -> Result<CheckpointSource, Che
         location: index_path.display().to_string(),
         source,
     })?;
-    let index: Index = serde_json::from_slice(&text).map_err(|source| CheckpointError::ShardIndex {
+    let parsed = distinct::check(&text).and_then(|()| serde_json::from_slice(&text));
+    let index: Index = parsed.map_err(|source| CheckpointError::ShardIndex {
         path: index_path.to_path_buf(),
         source,
     })?;
@@ -101,8 +103,18 @@ fn open_shards(folder: &Path, index_path: &Path) -> Result<CheckpointSource, Che
 
     // Tensors that a shard holds without being named in the index are kept, so that loading reports them.
     let mut metadata = BTreeMap::new();
-    for (_, shard) in shards {
-        tensors.extend(shard.tensors);
+    for (name, shard) in shards {
+        for (key, tensor) in shard.tensors {
+            if tensors.contains_key(&key) {
+                return Err(CheckpointError::Shard {
+                    path: index_path.to_path_buf(),
+                    key,
+                    shard: name,
+                    problem: "holds it too, as does the shard that the index names",
+                });
+            }
+            tensors.insert(key, tensor);
+        }
         metadata.extend(shard.metadata);
     }
     Ok(CheckpointSource {

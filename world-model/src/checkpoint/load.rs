@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Element, Tensor, TensorData};
 
 use super::error::CheckpointError;
 use super::key_map::{KeyMap, ModulePath};
@@ -34,7 +34,54 @@ pub fn load_into<M: Module>(
     source: &CheckpointSource,
     key_map: &KeyMap,
 ) -> Result<LoadReport, CheckpointError> {
-    let (loaded, report) = load(module.clone(), source, key_map)?;
+    load_complete(module, source, key_map, None)
+}
+
+/// Loads every parameter of a module in the given element type, or changes nothing.
+///
+/// Tensors are read and converted one by one, and what is stored in the type that is asked for is never anything else:
+/// the peak of memory is the model in that type, and twice its largest tensor (three times where the file has another
+/// type). The module's own weights take none if they were not used before, because they are drawn when they are first
+/// used. The fp32 islands of the networks are kept: they widen such weights where they compute.
+///
+/// # Errors
+/// As [`load_into`].
+///
+/// # Panics
+/// If `dtype` is not `F32`, `F16` or `BF16`.
+///
+/// # Example
+/// ```no_run
+/// # use worldloop_world_model::checkpoint::{load_as, CheckpointError, CheckpointSource, KeyMap};
+/// # use worldloop_world_model::dit::DitConfig;
+/// # use burn::tensor::{DType, Device};
+/// # fn example(device: &Device) -> Result<(), CheckpointError> {
+/// let source = CheckpointSource::open("model_ema_bf16.pt")?;
+/// let mut dit = DitConfig::predict2_5_2b().init(device);
+/// load_as(&mut dit, &source, &KeyMap::dit(&source), DType::BF16)?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn load_as<M: Module>(
+    module: &mut M,
+    source: &CheckpointSource,
+    key_map: &KeyMap,
+    dtype: DType,
+) -> Result<LoadReport, CheckpointError> {
+    assert!(
+        matches!(dtype, DType::F32 | DType::F16 | DType::BF16),
+        "weights are loaded as F32, F16 or BF16, not as {dtype:?}"
+    );
+    load_complete(module, source, key_map, Some(dtype))
+}
+
+fn load_complete<M: Module>(
+    module: &mut M,
+    source: &CheckpointSource,
+    key_map: &KeyMap,
+    dtype: Option<DType>,
+) -> Result<LoadReport, CheckpointError> {
+    let (loaded, report) = load(module.clone(), source, key_map, dtype)?;
     if !report.is_complete() {
         let location = source.location().to_string();
         return Err(CheckpointError::Incomplete {
@@ -55,7 +102,7 @@ pub fn load_matching<M: Module>(
     source: &CheckpointSource,
     key_map: &KeyMap,
 ) -> Result<LoadReport, CheckpointError> {
-    let (loaded, report) = load(module.clone(), source, key_map)?;
+    let (loaded, report) = load(module.clone(), source, key_map, None)?;
     *module = loaded;
     Ok(report)
 }
@@ -76,8 +123,14 @@ pub fn compare<M: Module>(
     Ok(loader.into_report())
 }
 
-fn load<M: Module>(module: M, source: &CheckpointSource, key_map: &KeyMap) -> Result<(M, LoadReport), CheckpointError> {
+fn load<M: Module>(
+    module: M,
+    source: &CheckpointSource,
+    key_map: &KeyMap,
+    dtype: Option<DType>,
+) -> Result<(M, LoadReport), CheckpointError> {
     let mut loader = Loader::new(source, key_map)?;
+    loader.dtype = dtype;
     let module = module.map(&mut loader);
     match loader.error.take() {
         Some(error) => Err(error),
@@ -115,6 +168,8 @@ fn index(
 struct Loader<'a> {
     source: &'a CheckpointSource,
     key_map: &'a KeyMap,
+    /// Element type of the loaded parameters; the device's own where there is none.
+    dtype: Option<DType>,
     available: BTreeMap<String, String>,
     path: ModulePath,
     report: LoadReport,
@@ -131,6 +186,7 @@ impl<'a> Loader<'a> {
         Ok(Self {
             source,
             key_map,
+            dtype: None,
             available,
             path: ModulePath::default(),
             report,
@@ -158,21 +214,40 @@ impl<'a> Loader<'a> {
         Some(key)
     }
 
-    /// Reads the values for the parameter that the walk is at.
-    fn values(&mut self, shape: &[usize]) -> Option<Vec<f32>> {
+    /// Reads the values for the parameter that the walk is at, in the element type that is asked for.
+    fn values(&mut self, shape: &[usize]) -> Option<TensorData> {
         let key = self.find(shape)?;
-        match self.source.read(&key) {
+        let values = match self.dtype {
+            Some(DType::BF16) => self.turned(&key, CheckpointSource::read_bf16, shape),
+            Some(DType::F16) => self.turned(&key, CheckpointSource::read_f16, shape),
+            _ => self.turned(&key, CheckpointSource::read, shape),
+        };
+        match values {
             Ok(values) => {
-                let stored = self.source.shape(&key).unwrap_or_default();
-                let turned = self.path.is_linear_weight().then(|| transpose(&values, stored));
                 self.report.loaded.push(key);
-                Some(turned.unwrap_or(values))
+                Some(values)
             }
             Err(error) => {
                 self.error = Some(error);
                 None
             }
         }
+    }
+
+    /// Reads a tensor in the module's orientation.
+    fn turned<T: Element>(
+        &self,
+        key: &str,
+        read: impl Fn(&CheckpointSource, &str) -> Result<Vec<T>, CheckpointError>,
+        shape: &[usize],
+    ) -> Result<TensorData, CheckpointError> {
+        let values = read(self.source, key)?;
+        let values = if self.path.is_linear_weight() {
+            transpose(&values, self.source.shape(key).unwrap_or_default())
+        } else {
+            values
+        };
+        Ok(TensorData::new(values, shape.to_vec()))
     }
 
     fn into_report(self) -> LoadReport {
@@ -216,13 +291,16 @@ impl ModuleMapper for Loader<'_> {
             return param;
         };
         let (id, device) = (param.id, param.lazy_device());
-        let tensor = Tensor::from_data(TensorData::new(values, shape), &device);
+        let tensor = match self.dtype {
+            Some(dtype) => Tensor::from_data(values, (&device, dtype)),
+            None => Tensor::from_data(values, &device),
+        };
         param.transform_for_load(tensor, id)
     }
 }
 
 /// Turns a row-major matrix of the given shape.
-pub(super) fn transpose(values: &[f32], shape: &[usize]) -> Vec<f32> {
+pub(super) fn transpose<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
     let &[rows, columns] = shape else {
         return values.to_vec();
     };

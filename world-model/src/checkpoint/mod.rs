@@ -6,12 +6,15 @@
 
 mod adapter;
 mod blob;
+mod distinct;
 mod dtype;
 mod error;
 mod folder;
 mod key_map;
 mod load;
+mod pickle_cost;
 mod pytorch;
+mod pytorch_claims;
 mod report;
 mod safetensors;
 mod save;
@@ -24,7 +27,7 @@ pub use adapter::{AdapterError, merge_adapter};
 pub use dtype::{SaveDtype, StoredDtype};
 pub use error::CheckpointError;
 pub use key_map::KeyMap;
-pub use load::{compare, load_into, load_matching};
+pub use load::{compare, load_as, load_into, load_matching};
 pub use report::{LoadReport, ShapeMismatch};
 pub use save::CheckpointWriter;
 pub use source::{CheckpointFormat, CheckpointSource};

@@ -6,6 +6,7 @@ use std::path::Path;
 use pytorch_reader::{PickleValue, PytorchError, PytorchReader};
 
 use super::error::CheckpointError;
+use super::pytorch_claims;
 use super::source::{Origin, StoredTensor};
 
 /// Packages whose objects may sit beside the weights; their values are never interpreted.
@@ -21,6 +22,7 @@ pub(super) fn parse(path: &Path, location: &str) -> Result<Contents, CheckpointE
         source,
     };
 
+    let file_len = pytorch_claims::check(path, location)?;
     // The tensor reader leaves out what is not a tensor without a word; a first pass over the pickle names it.
     let root = PytorchReader::read_pickle_data(path, None).map_err(failed)?;
     let mut entries = Vec::new();
@@ -37,8 +39,11 @@ pub(super) fn parse(path: &Path, location: &str) -> Result<Contents, CheckpointE
     }
 
     let reader = PytorchReader::new(path).map_err(failed)?;
-    let tensors: BTreeMap<String, StoredTensor> = reader
-        .into_tensors()
+    let found = reader.into_tensors();
+    for (key, tensor) in found.iter().collect::<BTreeMap<_, _>>() {
+        pytorch_claims::check_tensor(key, tensor, file_len, location)?;
+    }
+    let tensors: BTreeMap<String, StoredTensor> = found
         .into_iter()
         .map(|(key, tensor)| {
             let shape = tensor.shape().to_vec();

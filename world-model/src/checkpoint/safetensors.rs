@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::safetensors::tensor::Metadata;
 
 use super::blob::Blob;
+use super::distinct;
 use super::error::CheckpointError;
 use super::source::{Origin, StoredTensor};
 
@@ -45,7 +46,8 @@ pub(super) fn parse(blob: &Arc<Blob>, location: &str) -> Result<Contents, Checkp
 
     let header = read(LENGTH_BYTES, header_bytes as usize)?;
     // Parsing checks that the tensors tile the data without gaps or overlaps and that shapes match byte counts.
-    let header: Metadata = serde_json::from_slice(&header).map_err(|source| CheckpointError::Header {
+    let parsed = distinct::check(&header).and_then(|()| serde_json::from_slice(&header));
+    let header: Metadata = parsed.map_err(|source| CheckpointError::Header {
         location: location.to_string(),
         source,
     })?;

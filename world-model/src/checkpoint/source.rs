@@ -4,13 +4,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+
+use half::{bf16, f16};
 
 use super::blob::Blob;
 use super::dtype::StoredDtype;
 use super::error::CheckpointError;
 use super::{folder, pytorch, safetensors};
+use crate::hub::{HubLocation, HubSettings};
 
 /// Names the container that a checkpoint is stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +113,33 @@ impl CheckpointSource {
         }
     }
 
+    /// Opens a file of the Hugging Face Hub: from the cache, or fetched where the feature `hub` is compiled in.
+    ///
+    /// The index of a sharded model brings its shards.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Hub`], and those of [`open`](Self::open).
+    ///
+    /// # Example
+    /// ```no_run
+    /// use worldloop_world_model::checkpoint::CheckpointSource;
+    /// use worldloop_world_model::hub::{HubLocation, HubSettings};
+    ///
+    /// let file = "robot/action-cond/38c6c645-7d41-4560-8eeb-6f4ddc0e6574_ema_bf16.pt";
+    /// let location = HubLocation::new("nvidia/Cosmos-Predict2.5-2B", "main", file)?;
+    /// let source = CheckpointSource::open_hub(&HubSettings::from_env(), &location)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_hub(settings: &HubSettings, location: &HubLocation) -> Result<Self, CheckpointError> {
+        let paths = settings.locate_all(location, |_, _| ControlFlow::Continue(()))?;
+        match paths.as_slice() {
+            [only] => Self::open(only),
+            // The shards lie beside their index.
+            [index, ..] => Self::open(index.parent().unwrap_or(index)),
+            [] => Self::open(&settings.cache),
+        }
+    }
+
     /// Opens a safetensors file that is already in memory; `name` stands for it in messages.
     ///
     /// # Errors
@@ -177,6 +208,24 @@ impl CheckpointSource {
     /// # Errors
     /// [`CheckpointError::MissingTensor`], [`CheckpointError::ElementType`] and [`CheckpointError::Read`].
     pub fn read(&self, key: &str) -> Result<Vec<f32>, CheckpointError> {
+        self.read_with(key, StoredDtype::decode)
+    }
+
+    /// Reads one tensor as bfloat16, without a detour where it is stored so.
+    pub(super) fn read_bf16(&self, key: &str) -> Result<Vec<bf16>, CheckpointError> {
+        self.read_with(key, StoredDtype::decode_bf16)
+    }
+
+    /// Reads one tensor in half precision, without a detour where it is stored so.
+    pub(super) fn read_f16(&self, key: &str) -> Result<Vec<f16>, CheckpointError> {
+        self.read_with(key, StoredDtype::decode_f16)
+    }
+
+    fn read_with<T>(
+        &self,
+        key: &str,
+        decode: impl Fn(StoredDtype, &[u8]) -> Option<Vec<T>>,
+    ) -> Result<Vec<T>, CheckpointError> {
         let tensor = self.tensors.get(key).ok_or_else(|| CheckpointError::MissingTensor {
             location: self.location.clone(),
             key: key.to_string(),
@@ -194,10 +243,7 @@ impl CheckpointSource {
             // The reader answers in the machine's byte order; every target of Burn is little-endian.
             Origin::Pytorch(tensor) => Cow::Owned(tensor.read().map_err(read_error)?),
         };
-        tensor
-            .dtype
-            .decode(&bytes)
-            .ok_or_else(|| self.element_type(key, tensor))
+        decode(tensor.dtype, &bytes).ok_or_else(|| self.element_type(key, tensor))
     }
 
     fn element_type(&self, key: &str, tensor: &StoredTensor) -> CheckpointError {

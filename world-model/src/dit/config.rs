@@ -6,6 +6,12 @@ use thiserror::Error;
 use super::conditioning::{ActionConfig, ActionGrouping, CameraConfig, ConditioningConfig, ViewsConfig};
 use super::rope3d::{Rope3d, RopeExponents};
 
+/// Most transformer blocks; released networks have 36.
+const MAX_BLOCKS: usize = 1024;
+
+/// Largest size of anything else; released networks stay at a hundred thousand.
+const MAX_SIZE: usize = 1 << 24;
+
 /// Configuration of a [`Dit`](super::Dit).
 #[derive(Config, Debug)]
 pub struct DitConfig {
@@ -77,6 +83,16 @@ pub enum DitConfigError {
     Zero {
         /// Name of the field.
         field: &'static str,
+    },
+    /// A field is larger than in any network that could be built.
+    #[error("DiT config: `{field}` is {found}; it must be at most {most}")]
+    TooLarge {
+        /// Name of the field.
+        field: &'static str,
+        /// Largest value allowed.
+        most: usize,
+        /// Value found.
+        found: usize,
     },
     /// The width cannot be split over the heads, or a head not over the rotary axes.
     #[error(
@@ -183,7 +199,10 @@ impl DitConfig {
 
     /// Returns the channels that are cut into patches: latents, condition mask, padding mask, those of conditions.
     pub fn patch_channels(&self) -> usize {
-        self.in_channels + 1 + usize::from(self.concat_padding_mask) + self.conditioning.channels()
+        let masks = 1 + usize::from(self.concat_padding_mask);
+        self.in_channels
+            .saturating_add(masks)
+            .saturating_add(self.conditioning.channels())
     }
 
     /// Returns the width of the text embedding that [`Dit::project_context`](super::Dit::project_context) takes.
@@ -205,6 +224,14 @@ impl DitConfig {
         Rope3d::new(self.head_dim(), ratios, self.rope_exponents)
     }
 
+    /// Returns how many numbers a patch has, in or out, or the largest number there is.
+    fn patch_values(&self) -> usize {
+        let channels = self.patch_channels().max(self.out_channels);
+        [self.patch_temporal, self.patch_spatial, self.patch_spatial]
+            .into_iter()
+            .fold(channels, usize::saturating_mul)
+    }
+
     /// Checks a configuration that comes from outside the program.
     ///
     /// # Errors
@@ -222,9 +249,15 @@ impl DitConfig {
             ("crossattn_emb_channels", self.crossattn_emb_channels),
             ("mlp_ratio * model_channels", self.mlp_channels()),
             ("crossattn_proj_in_channels", self.text_channels()),
+            ("values of a patch", self.patch_values()),
         ];
-        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(DitConfigError::Zero { field });
+        check_sizes(&sizes)?;
+        if self.num_blocks > MAX_BLOCKS {
+            return Err(DitConfigError::TooLarge {
+                field: "num_blocks",
+                most: MAX_BLOCKS,
+                found: self.num_blocks,
+            });
         }
         let numbers = [
             ("timestep_scale", self.timestep_scale),
@@ -248,6 +281,20 @@ impl DitConfig {
         }
         self.conditioning.validate()
     }
+}
+
+/// Checks sizes of any part of the network.
+pub(super) fn check_sizes(sizes: &[(&'static str, usize)]) -> Result<(), DitConfigError> {
+    for &(field, found) in sizes {
+        if found == 0 {
+            return Err(DitConfigError::Zero { field });
+        }
+        if found > MAX_SIZE {
+            let most = MAX_SIZE;
+            return Err(DitConfigError::TooLarge { field, most, found });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -291,6 +338,23 @@ mod tests {
         let json = serde_json::to_string(&config).expect("serialisable");
         let read: DitConfig = serde_json::from_str(&json).expect("readable");
         assert_eq!(serde_json::to_string(&read).expect("serialisable"), json);
+    }
+
+    #[test]
+    fn sizes_beyond_any_network_are_refused() {
+        let error = DitConfig::new(48, usize::MAX, 2)
+            .validate()
+            .expect_err("too many blocks");
+        assert!(error.to_string().contains("`num_blocks`"), "{error}");
+        let action = ActionConfig::new(
+            usize::MAX,
+            ActionGrouping::WholeChunk {
+                num_action_per_chunk: 2,
+            },
+        );
+        let config = DitConfig::tiny().with_conditioning(ConditioningConfig::new().with_action(Some(action)));
+        let error = config.validate().expect_err("too many numbers of an action");
+        assert!(error.to_string().contains("`action_dim`"), "{error}");
     }
 
     #[test]

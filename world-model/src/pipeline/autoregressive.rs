@@ -88,7 +88,7 @@ impl Predict {
             location: source.location().to_owned(),
             source: error,
         })?;
-        config.validate()?;
+        config.validate_for(source)?;
         let mut networks = config.init(device).no_grad();
         load_into(&mut networks, source, &KeyMap::identity())?;
         networks.dit = cast_module(networks.dit, dtype);
@@ -224,7 +224,7 @@ impl WorldModel for Predict {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use burn::module::{Module, ModuleMapper, Param};
     use burn::tensor::Distribution;
 
@@ -273,6 +273,11 @@ mod tests {
             noise_seed: NoiseSeed::EpisodeAndChunk,
             text_tokens: 2,
         }
+    }
+
+    /// Returns the config of a world that runs in milliseconds, as JSON.
+    pub(crate) fn tiny_world() -> String {
+        serde_json::to_string(&config()).expect("serialisable")
     }
 
     fn model() -> Predict {

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
+use crate::checkpoint::CheckpointSource;
 use crate::diffusion::{SamplerConfig, SchedulerKind};
 use crate::dit::{ActionGrouping, Dit, DitConfig};
 use crate::vae::{WanVae, WanVaeConfig};
@@ -12,6 +13,15 @@ use crate::world_model::WorldModelSpec;
 
 /// Most denoising steps; released models use 35.
 const MAX_STEPS: usize = 1000;
+
+/// Largest side of a frame in pixels, and most frames of a chunk; released models stay at 1280 and 93.
+const MAX_SIDE: usize = 1 << 13;
+
+/// Most tokens of a chunk in the transformer; released models stay at two hundred thousand.
+const MAX_TOKENS: usize = 1 << 20;
+
+/// Most tokens of a text; released models take 512.
+const MAX_TEXT_TOKENS: usize = 1 << 12;
 
 /// How the last frames of a chunk become the first of the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +131,22 @@ impl PredictConfig {
         actions.iter().flat_map(scaled).collect()
     }
 
+    /// Checks a config from a checkpoint against the number of tensors in it, before networks of that size are built.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate), and if there are more blocks than tensors.
+    pub fn validate_for(&self, source: &CheckpointSource) -> Result<(), PipelineError> {
+        self.validate()?;
+        let tensors = source.keys().count();
+        let blocks = self.dit.num_blocks + self.vae.num_res_blocks * self.vae.dim_mult.len();
+        self.require(
+            "the number of blocks of both networks",
+            &blocks,
+            blocks <= tensors,
+            || format!("at most {tensors} (tensors in {})", source.location()),
+        )
+    }
+
     /// Checks that the parts fit together.
     ///
     /// # Errors
@@ -153,6 +179,20 @@ impl PredictConfig {
         self.require("chunk_length", &chunk, fits, || {
             format!("a multiple of {time} (frames per latent frame)")
         })?;
+        for (what, size) in [
+            ("the height", spec.height),
+            ("the width", spec.width),
+            ("context_frames", context),
+            ("chunk_length", chunk),
+        ] {
+            self.require(what, &size, size <= MAX_SIDE, || format!("at most {MAX_SIDE}"))?;
+        }
+        let [_, latent_frames, rows, columns] = self.latent_shape();
+        // Each factor is at most `MAX_SIDE`.
+        let tokens = latent_frames * (rows / self.dit.patch_spatial) * (columns / self.dit.patch_spatial);
+        self.require("the number of tokens of a chunk", &tokens, tokens <= MAX_TOKENS, || {
+            format!("at most {MAX_TOKENS}: smaller frames or a shorter chunk")
+        })?;
         let latents = self.chunk_latents();
         let fits = latents.is_multiple_of(self.dit.patch_temporal);
         let expected = || format!("a multiple of {} (temporal patch)", self.dit.patch_temporal);
@@ -166,8 +206,9 @@ impl PredictConfig {
                 format!("{z_dim} (z_dim of the VAE)")
             })?;
         }
-        self.require("text_tokens", &self.text_tokens, self.text_tokens > 0, || {
-            "at least 1".into()
+        let fits = (1..=MAX_TEXT_TOKENS).contains(&self.text_tokens);
+        self.require("text_tokens", &self.text_tokens, fits, || {
+            format!("1 to {MAX_TEXT_TOKENS}")
         })?;
         self.validate_sampler()?;
         self.validate_actions(time)

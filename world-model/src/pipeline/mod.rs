@@ -10,6 +10,8 @@ mod config;
 mod error;
 
 pub use autoregressive::Predict;
+#[cfg(test)]
+pub(crate) use autoregressive::tests::tiny_world;
 pub use chunk::{ChunkInput, ChunkOutput};
 pub use clip::{ClipInput, ClipOutput, sample_clip};
 pub use config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};

@@ -3,7 +3,7 @@
 //! Source: transformers 5.23.0, `models/qwen2_5_vl/modeling_qwen2_5_vl.py` (`Qwen2_5_VLTextModel`).
 //! Differs: images, caches and logits are left out.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{DType, Device, Int, Tensor};
 
@@ -12,8 +12,8 @@ use super::config::TextEncoderConfig;
 use super::feed_forward::GatedFeedForwardConfig;
 use super::full_concat::concat_standardized;
 use super::layer::{TextEncoderLayer, TextEncoderLayerConfig};
-use crate::checkpoint::{CheckpointError, CheckpointSource, KeyMap, LoadReport, load_into};
-use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, untracked_cast};
+use crate::checkpoint::{CheckpointError, CheckpointSource, KeyMap, LoadReport, load_as};
+use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable};
 
 /// Text tower of Cosmos-Reason1; `Qwen2_5_VLTextModel` upstream.
 #[derive(Module, Debug)]
@@ -55,21 +55,21 @@ impl TextEncoder {
     /// Loads the network with weights in the given dtype.
     ///
     /// Tensors are read and converted one by one: the released weights take 15 GB in [`DType::BF16`], beside at most
-    /// 5 GB for the one that is being read. The config has to pass [`validate`](TextEncoderConfig::validate) first.
+    /// 2 GB for the one that is being read. The config has to pass [`validate`](TextEncoderConfig::validate) first.
     ///
     /// # Errors
-    /// As [`load_into`].
+    /// As [`load_as`].
     ///
     /// # Panics
-    /// If the dtype is not a floating-point type of the device.
+    /// If the dtype is not `F32`, `F16` or `BF16`, or the device lacks it.
     pub fn load(
         config: &TextEncoderConfig,
         source: &CheckpointSource,
         dtype: DType,
         device: &Device,
     ) -> Result<(Self, LoadReport), CheckpointError> {
-        let mut encoder = config.init(device).map(&mut LoadAs(dtype));
-        let report = load_into(&mut encoder, source, &KeyMap::text_encoder())?;
+        let mut encoder = config.init(device);
+        let report = load_as(&mut encoder, source, &KeyMap::text_encoder(), dtype)?;
         Ok((encoder, report))
     }
 
@@ -128,15 +128,5 @@ impl TextEncoder {
             })
             .collect();
         RotaryTable::from_phases(&phases, half, device).rounded(self.dtype())
-    }
-}
-
-/// Makes every parameter convert what is loaded into it.
-struct LoadAs(DType);
-
-impl ModuleMapper for LoadAs {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let dtype = self.0;
-        param.load_mapper(move |tensor| untracked_cast(tensor, dtype))
     }
 }

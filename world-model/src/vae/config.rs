@@ -7,6 +7,15 @@
 
 use burn::config::Config;
 
+/// Most levels; the released VAE has four.
+const MAX_LEVELS: usize = 8;
+
+/// Most residual blocks of a level.
+const MAX_RES_BLOCKS: usize = 64;
+
+/// Most channels of anything; the released VAE has 384.
+const MAX_CHANNELS: usize = 1 << 14;
+
 /// Mean of the 16 released latent channels.
 const WAN21_LATENTS_MEAN: [f32; 16] = [
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922,
@@ -57,6 +66,16 @@ pub enum VaeConfigError {
     Zero {
         /// Name of the field.
         field: &'static str,
+    },
+    /// A size is larger than in any network that could be built.
+    #[error("`{field}` of the VAE config is {found}: give at most {most}")]
+    TooLarge {
+        /// Name of the field.
+        field: &'static str,
+        /// Largest value allowed.
+        most: usize,
+        /// Value found.
+        found: usize,
     },
     /// A list has the wrong length.
     #[error("`{field}` of the VAE config has {found} entries, {expected} are needed ({reason})")]
@@ -145,6 +164,22 @@ impl WanVaeConfig {
         ];
         if let Some(&(field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(VaeConfigError::Zero { field });
+        }
+        let widest = self.dim_mult.iter().copied().max().unwrap_or(0);
+        for (field, found, most) in [
+            (
+                "base_dim * dim_mult",
+                self.base_dim.saturating_mul(widest),
+                MAX_CHANNELS,
+            ),
+            ("z_dim", self.z_dim, MAX_CHANNELS),
+            ("in_channels", self.in_channels, MAX_CHANNELS),
+            ("dim_mult", self.dim_mult.len(), MAX_LEVELS),
+            ("num_res_blocks", self.num_res_blocks, MAX_RES_BLOCKS),
+        ] {
+            if found > most {
+                return Err(VaeConfigError::TooLarge { field, most, found });
+            }
         }
         let lengths = [
             (

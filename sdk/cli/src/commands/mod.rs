@@ -3,7 +3,9 @@
 pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
+pub(crate) mod fetch;
 pub(crate) mod inspect;
 pub(crate) mod models;
+pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod train;

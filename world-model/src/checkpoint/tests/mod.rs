@@ -1,7 +1,12 @@
 //! Files that are whole, broken and hostile.
 
+mod allocation;
+mod corpus;
 mod folders;
+mod hostile;
+mod loading_memory;
 mod modules;
+mod mutations;
 mod pytorch_archives;
 mod safetensors_files;
 
@@ -26,9 +31,12 @@ impl Network {
         }
     }
 
+    fn layers(&self) -> impl Iterator<Item = &Linear> {
+        std::iter::once(&self.input).chain(&self.blocks)
+    }
+
     fn values(&self) -> Vec<f32> {
-        let linears = std::iter::once(&self.input).chain(&self.blocks);
-        linears.flat_map(|linear| values(linear.weight.val())).collect()
+        self.layers().flat_map(|linear| values(linear.weight.val())).collect()
     }
 }
 

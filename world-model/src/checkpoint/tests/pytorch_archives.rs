@@ -3,7 +3,7 @@ use std::io::Write;
 use crate::checkpoint::{CheckpointError, CheckpointFormat, CheckpointSource};
 
 /// A file of `torch.save` with one tensor of ones, and a value that is no tensor.
-fn archive(other: &[u8]) -> Vec<u8> {
+pub(super) fn archive(other: &[u8]) -> Vec<u8> {
     let tensor = [
         b"ctorch._utils\n_rebuild_tensor_v2\n((".as_slice(),
         &text("storage"),
@@ -31,14 +31,14 @@ fn archive(other: &[u8]) -> Vec<u8> {
 }
 
 /// An `io.BytesIO` object, as files of older engines have for extra states.
-const BYTES_IO: &[u8] = b"c_io\nBytesIO\n)\x81(C\x01xK\x00Ntb";
+pub(super) const BYTES_IO: &[u8] = b"c_io\nBytesIO\n)\x81(C\x01xK\x00Ntb";
 
 fn text(value: &str) -> Vec<u8> {
     [b"X".as_slice(), &(value.len() as u32).to_le_bytes(), value.as_bytes()].concat()
 }
 
 /// Builds a ZIP file without compression; a checksum of 0 means that there is none.
-fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in entries {
         let offset = file.len() as u32;

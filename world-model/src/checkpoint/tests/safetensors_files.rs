@@ -9,7 +9,7 @@ fn open(bytes: Vec<u8>) -> Result<CheckpointSource, CheckpointError> {
     CheckpointSource::from_bytes("weights.safetensors", bytes)
 }
 
-fn whole() -> Vec<u8> {
+pub(super) fn whole() -> Vec<u8> {
     CheckpointWriter::new(SaveDtype::F32)
         .with_module("", &Network::new(3, 1), &KeyMap::identity())
         .to_bytes()

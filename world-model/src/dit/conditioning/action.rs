@@ -11,7 +11,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::gelu_approximate;
 use burn::tensor::{DType, Device, Tensor, assert_shape};
 
-use super::super::config::DitConfigError;
+use super::super::config::{DitConfigError, check_sizes};
 use super::super::timestep::TimeEmbedding;
 use super::frames::FrameCondition;
 use crate::layers::{linear_f32, linear_rows, untracked_cast};
@@ -154,21 +154,22 @@ impl ActionConfig {
     /// Checks a configuration that comes from outside the program.
     ///
     /// # Errors
-    /// [`DitConfigError::Zero`] where a size is zero.
+    /// [`DitConfigError::Zero`] and [`DitConfigError::TooLarge`].
     pub fn validate(&self) -> Result<(), DitConfigError> {
         let sizes = [
             ("action_dim", self.action_dim),
             ("actions per group", self.actions_per_group()),
+            (
+                "action_dim * actions per group",
+                self.action_dim.saturating_mul(self.actions_per_group()),
+            ),
             (
                 "hidden_dim_in_action_embedder",
                 self.hidden_dim_in_action_embedder.unwrap_or(1),
             ),
             ("channels of the actions", self.channels().unwrap_or(1)),
         ];
-        match sizes.into_iter().find(|(_, size)| *size == 0) {
-            Some((field, _)) => Err(DitConfigError::Zero { field }),
-            None => Ok(()),
-        }
+        check_sizes(&sizes)
     }
 }
 

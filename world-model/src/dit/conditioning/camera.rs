@@ -8,7 +8,7 @@ use burn::config::Config;
 use burn::nn::Linear;
 use burn::tensor::Device;
 
-use super::super::config::DitConfigError;
+use super::super::config::{DitConfigError, check_sizes};
 use crate::layers::trunc_normal;
 
 /// Configuration of the layer that each block has for the camera, `cam_encoder` upstream.
@@ -32,13 +32,8 @@ impl CameraConfig {
     /// Checks a configuration that comes from outside the program.
     ///
     /// # Errors
-    /// [`DitConfigError::Zero`] if there are no channels.
+    /// [`DitConfigError::Zero`] and [`DitConfigError::TooLarge`].
     pub fn validate(&self) -> Result<(), DitConfigError> {
-        match self.camera_channels {
-            0 => Err(DitConfigError::Zero {
-                field: "camera_channels",
-            }),
-            _ => Ok(()),
-        }
+        check_sizes(&[("camera_channels", self.camera_channels)])
     }
 }

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::super::config::DitConfigError;
+use super::super::config::{DitConfigError, check_sizes};
 use crate::layers::{gelu, linear_rows};
 
 /// Configuration of an [`ImageProjection`].
@@ -37,13 +37,9 @@ impl ImageContextConfig {
     /// Checks a configuration that comes from outside the program.
     ///
     /// # Errors
-    /// [`DitConfigError::Zero`] if the features have no width.
+    /// [`DitConfigError::Zero`] and [`DitConfigError::TooLarge`].
     pub fn validate(&self) -> Result<(), DitConfigError> {
-        if self.image_channels == 0 {
-            let field = "image_channels";
-            return Err(DitConfigError::Zero { field });
-        }
-        Ok(())
+        check_sizes(&[("image_channels", self.image_channels)])
     }
 }
 

@@ -9,7 +9,7 @@ use burn::module::{Initializer, Module};
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::super::config::DitConfigError;
+use super::super::config::{DitConfigError, check_sizes};
 use super::super::modulation::Modulation;
 use crate::layers::{linear_f32, untracked_cast};
 
@@ -108,9 +108,7 @@ impl ViewsConfig {
             ("n_cameras_emb", cameras),
             ("view_condition_dim", self.view_condition_dim.unwrap_or(1)),
         ];
-        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(DitConfigError::Zero { field });
-        }
+        check_sizes(&sizes)?;
         match &self.cross_view_attn_map {
             Some(map) if map.len() != cameras || map.iter().flatten().any(|camera| *camera >= cameras) => {
                 Err(DitConfigError::Neighbours { cameras })

@@ -12,6 +12,7 @@ use super::{Findings, Statistics, description};
 pub(super) fn findings(
     source: &CheckpointSource,
     found: &Findings,
+    with_tensors: bool,
     statistics: Option<&Statistics>,
 ) -> anyhow::Result<Value> {
     let dtypes: BTreeMap<String, usize> = found
@@ -46,6 +47,13 @@ pub(super) fn findings(
             .map(|(key, figures)| (key.clone(), figures_json(figures)));
         entries.collect::<serde_json::Map<_, _>>()
     });
+    let shapes = with_tensors.then(|| {
+        let entry = |key: &str| {
+            let dtype = source.dtype(key).map(|dtype| dtype.to_string());
+            (key.to_owned(), json!({ "dtype": dtype, "shape": source.shape(key) }))
+        };
+        source.keys().map(entry).collect::<serde_json::Map<_, _>>()
+    });
     Ok(json!({
         "path": source.location(),
         "format": source.format().name(),
@@ -59,6 +67,7 @@ pub(super) fn findings(
         "config": config,
         "released": released,
         "keys": keys,
+        "shapes": shapes,
         "statistics": statistics,
     }))
 }

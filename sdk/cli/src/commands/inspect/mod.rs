@@ -26,6 +26,9 @@ use crate::progress::Progress;
 pub(crate) struct InspectArgs {
     /// A .safetensors, .pt or .pth file, or a folder in the diffusers layout.
     path: PathBuf,
+    /// Lists every tensor with its element type and shape.
+    #[arg(long)]
+    tensors: bool,
     /// Reads every tensor, one after the other, and prints its mean, spread, extremes and NaN count.
     #[arg(long)]
     statistics: bool,
@@ -54,6 +57,9 @@ pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome
     let out = &mut io::stdout().lock();
     if !args.json {
         text::print_findings(out, &source, &findings)?;
+        if args.tensors {
+            text::print_tensors(out, &source)?;
+        }
     }
     let statistics = if args.statistics {
         let Some(statistics) = read_statistics(&source, stop)? else {
@@ -64,7 +70,11 @@ pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome
         None
     };
     if args.json {
-        writeln!(out, "{}", json::findings(&source, &findings, statistics.as_ref())?)?;
+        writeln!(
+            out,
+            "{}",
+            json::findings(&source, &findings, args.tensors, statistics.as_ref())?
+        )?;
     } else if let Some(statistics) = &statistics {
         text::print_statistics(out, statistics)?;
     }

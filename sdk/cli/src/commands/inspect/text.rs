@@ -70,7 +70,18 @@ fn print_keys(out: &mut dyn Write, name: &str, keys: &[String]) -> io::Result<()
     Ok(())
 }
 
-/// Prints one line per tensor.
+/// Prints one line per tensor: element type and shape.
+pub(super) fn print_tensors(out: &mut dyn Write, source: &CheckpointSource) -> io::Result<()> {
+    writeln!(out, "\n{:<64} {:>5}  shape", "tensor", "dtype")?;
+    for key in source.keys() {
+        let (shape, dtype) = (source.shape(key).unwrap_or_default(), source.dtype(key));
+        let dtype = dtype.map(|dtype| dtype.to_string()).unwrap_or_default();
+        writeln!(out, "{key:<64} {dtype:>5}  {shape:?}")?;
+    }
+    Ok(())
+}
+
+/// Prints one line per tensor: figures of its values.
 pub(super) fn print_statistics(out: &mut dyn Write, statistics: &Statistics) -> io::Result<()> {
     writeln!(
         out,

@@ -1,0 +1,195 @@
+//! Getting released weights, and knowing beforehand whether they fit.
+
+use std::path::Path;
+
+use serde_json::Value;
+use worldloop::device;
+use worldloop::world_model::dit::{ActionConfig, ActionGrouping, ConditioningConfig, DitConfig};
+use worldloop::world_model::memory::{
+    DenoiseShape, OVERHEAD_BYTES, Precision, StageMemory, VaeShape, vae_decode_memory, vae_encode_memory,
+};
+use worldloop::world_model::vae::WanVaeConfig;
+
+use super::{command, refused, succeeds};
+
+/// How far an estimate may be from the measured peak, which the system counts with everything else of the process.
+const FACTOR: f64 = 1.6;
+
+const ACTION_COND: &str = "predict2.5-2b/robot/action-cond";
+
+#[test]
+fn a_plan_says_what_fits_and_refuses_what_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let plan = format!("plan --model {ACTION_COND} --device-memory");
+    let text = succeeds(path, &format!("{plan} 24GB --json"));
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (found["fits"].as_bool(), found["precision"].as_str()),
+        (Some(true), Some("bf16"))
+    );
+    assert!(found["peak_bytes"].as_u64().unwrap() <= 24_000_000_000);
+    assert!(found["stages"].as_array().unwrap().len() >= 3);
+    assert!(succeeds(path, &format!("{plan} 8GB")).contains("text embedding from a file"));
+
+    refused(path, &format!("{plan} 3GB"), &["denoise", "are missing"]);
+    refused(path, &format!("{plan} 8GB --dtype f32"), &["--dtype bf16"]);
+    refused(path, &format!("{plan} 24"), &["24GB"]);
+    refused(
+        path,
+        &format!("{plan} 24GB --frames 12"),
+        &["12 frames", "multiple of 4"],
+    );
+    refused(path, &format!("{plan} 24GB --size 250,320"), &["250,320"]);
+    refused(path, "plan --model gpt --device-memory 24GB", &["gpt", ACTION_COND]);
+}
+
+/// Puts a file into a cache, as Hugging Face's tools lay it out.
+fn put(cache: &Path, repository: &str, commit: &str, file: &str) -> String {
+    let snapshot = cache.join(repository).join("snapshots").join(commit);
+    let path = snapshot.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "weights").unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn files_in_the_cache_are_found_without_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let fetch = |arguments: &str, offline: &str| {
+        let mut command = command(path, &format!("fetch {ACTION_COND} {arguments}"));
+        command
+            .env("HF_HOME", path)
+            .env("HF_HUB_OFFLINE", offline)
+            .env_remove("HF_HUB_CACHE");
+        // Nobody listens there.
+        command.env("HF_ENDPOINT", "http://127.0.0.1:1");
+        command.output().expect("the binary runs")
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let dry = fetch("--dry-run --with-text-encoder", "");
+    let dry = text(&dry.stdout);
+    for part in [
+        "tokenizer.pth",
+        "38c6c645",
+        "nvidia/Cosmos-Reason1-7B",
+        "4.25 GB",
+        "to fetch",
+        "http://127.0.0.1:1",
+    ] {
+        assert!(dry.contains(part), "{part} is not in: {dry}");
+    }
+    let offline = fetch("", "1");
+    assert!(!offline.status.success());
+    let message = text(&offline.stderr);
+    assert!(
+        message.contains("HF_HUB_OFFLINE") && message.contains("38c6c645"),
+        "{message}"
+    );
+
+    let repository = "models--nvidia--Cosmos-Predict2.5-2B";
+    let (main, vae) = ("a".repeat(40), format!("6787e176{}", "b".repeat(32)));
+    let file = "robot/action-cond/38c6c645-7d41-4560-8eeb-6f4ddc0e6574_ema_bf16.pt";
+    let hub = path.join("hub");
+    let paths = [
+        put(&hub, repository, &main, file),
+        put(&hub, repository, &vae, "tokenizer.pth"),
+    ];
+    std::fs::create_dir_all(hub.join(repository).join("refs")).unwrap();
+    std::fs::write(hub.join(repository).join("refs/main"), &main).unwrap();
+    for offline in ["", "1"] {
+        let found = fetch("", offline);
+        assert!(found.status.success(), "{}", text(&found.stderr));
+        let found = text(&found.stdout);
+        assert!(paths.iter().all(|path| found.contains(path.as_str())), "{found}");
+    }
+    // One that is missing says so, whether this binary can fetch or not.
+    let message = text(&fetch("--revision other", "").stderr);
+    let expected = if cfg!(feature = "hub") {
+        "can't be reached"
+    } else {
+        "--features hub"
+    };
+    assert!(message.contains(expected), "{message}");
+}
+
+/// Times a network and returns the highest resident memory of each run in bytes.
+fn measured(folder: &Path, config: &Value) -> Vec<f64> {
+    let file = folder.join("network.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let text = succeeds(folder, "bench --config network.json --runs 1 --seconds 0 --json");
+    let peaks = text.lines().map(|line| {
+        let timing: Value = serde_json::from_str(line).unwrap();
+        timing["peak_mib"].as_f64().unwrap() * f64::from(1 << 20)
+    });
+    peaks.collect()
+}
+
+fn assert_near(what: &str, measured: f64, estimate: StageMemory) {
+    let expected = estimate.total() as f64;
+    println!("{what}: measured {measured:.0}, estimated {expected:.0}, overhead up to {OVERHEAD_BYTES}");
+    assert!(
+        measured <= expected + OVERHEAD_BYTES as f64,
+        "{what}: {measured:.0} measured, {expected:.0} estimated"
+    );
+    assert!(
+        expected <= FACTOR * measured,
+        "{what}: {measured:.0} measured, {expected:.0} estimated"
+    );
+    assert!(
+        measured <= FACTOR * expected,
+        "{what}: {measured:.0} measured, {expected:.0} estimated"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn estimates_are_near_the_measured_peaks() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = device::select("cpu").unwrap();
+    // Wide and short: the weights are most of it, and the products are small.
+    let dit = serde_json::json!({
+        "kind": "dit", "model_channels": 1024, "num_blocks": 4, "num_heads": 8, "mlp_ratio": 4.0, "adaln_lora_dim": 256,
+        "in_channels": 16, "out_channels": 16, "patch_spatial": 2, "patch_temporal": 1, "concat_padding_mask": true,
+        "crossattn_emb_channels": 256, "crossattn_proj_in_channels": 256, "context_tokens": 64, "action_dim": 7,
+        "actions_per_latent_frame": 4, "rope_ratio_thw": [1.0, 3.0, 3.0], "batch": 1, "latent_frames": 2,
+        "latent_height": 16, "latent_width": 16, "dtype": "f32",
+    });
+    let grouping = ActionGrouping::PerLatentFrame {
+        temporal_compression_ratio: 4,
+    };
+    let network = DitConfig::new(1024, 4, 8)
+        .with_crossattn_emb_channels(256)
+        .with_crossattn_proj_in_channels(256)
+        .with_conditioning(ConditioningConfig::new().with_action(Some(ActionConfig::new(7, grouping))));
+    let shape = DenoiseShape {
+        batch: 1,
+        latents: [2, 16, 16],
+        text_tokens: 64,
+        is_guided: false,
+    };
+    let [peak] = measured(folder.path(), &dit)[..] else {
+        panic!("one line for a transformer");
+    };
+    assert_near("dit_forward", peak, shape.memory(&network, Precision::F32, &device));
+
+    // Large frames and few channels: the activations are most of it.
+    let vae = serde_json::json!({
+        "kind": "vae", "base_dim": 16, "dim_mult": [1, 2, 2, 2], "z_dim": 4, "num_res_blocks": 1,
+        "temporal_downsample": [false, true, true], "batch": 1, "frames": 9, "height": 256, "width": 256, "dtype": "f32",
+    });
+    let (levels, halves) = (vec![1, 2, 2, 2], vec![false, true, true]);
+    let network = WanVaeConfig::new(16, levels, 4, halves, vec![0.0; 4], vec![1.0; 4]).with_num_res_blocks(1);
+    let shape = VaeShape {
+        batch: 1,
+        latent_frames: 3,
+        latent_frames_at_once: 3,
+        size_px: [256, 256],
+    };
+    let [encode, decode] = measured(folder.path(), &vae)[..] else {
+        panic!("two lines for a VAE");
+    };
+    assert_near("vae_encode", encode, vae_encode_memory(&network, shape, &device));
+    assert_near("vae_decode", decode, vae_decode_memory(&network, shape, &device));
+}

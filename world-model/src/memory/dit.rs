@@ -1,0 +1,82 @@
+//! One denoising step.
+//!
+//! With `T` tokens of width `W` and a feed-forward layer of width `M`, the widest moment of a block is the feed-forward
+//! layer: residual stream, its input or output, and the hidden layer live at once, `T * (2 W + M)` elements. The
+//! self-attention holds the residual stream, queries, keys, values and its output, `5 T W`, which is less where
+//! `M >= 3 W`. In bfloat16, products are computed in float32 (Burn's CPU backend): a copy of the factors and of
+//! the result in four bytes, and the widest weight of a block with it. Latents and their updates are float32: sample, input, mask
+//! products, velocities and what the scheduler remembers, eight tensors of their size.
+//!
+//! Every block keeps keys and values of the text, `2 * tokens * W` elements, twice with guidance; the embedding
+//! itself is projected before the first step.
+
+use burn::tensor::Device;
+
+use super::stage::{Precision, Stage, StageMemory, network_bytes};
+use crate::dit::DitConfig;
+
+/// Tensors of the size of the latents that the sampler holds at once.
+const LATENT_TENSORS: u64 = 8;
+
+/// Bytes of a float32.
+const F32_BYTES: u64 = 4;
+
+/// What is denoised at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DenoiseShape {
+    /// Clips.
+    pub batch: usize,
+    /// Latent frames, height and width of one clip, all views together.
+    pub latents: [usize; 3],
+    /// Tokens of the text embedding.
+    pub text_tokens: usize,
+    /// Whether a second text is evaluated for guidance.
+    pub is_guided: bool,
+}
+
+impl DenoiseShape {
+    /// Returns the memory of a denoising step of a network.
+    pub fn memory(&self, config: &DitConfig, precision: Precision, device: &Device) -> StageMemory {
+        StageMemory {
+            stage: Stage::Denoise,
+            weights: network_bytes(&config.init(device), precision),
+            activations: self.block(config, precision) + self.texts(config, precision) + self.latents(config),
+        }
+    }
+
+    /// Returns the tokens of the transformer.
+    pub fn tokens(&self, config: &DitConfig) -> u64 {
+        let [frames, height, width] = self.latents;
+        let [rows, columns] = [height, width].map(|size| size / config.patch_spatial);
+        (self.batch * (frames / config.patch_temporal) * rows * columns) as u64
+    }
+
+    /// The widest moment of a block.
+    fn block(&self, config: &DitConfig, precision: Precision) -> u64 {
+        let (tokens, width) = (self.tokens(config), config.model_channels as u64);
+        let hidden = config.mlp_channels() as u64;
+        match precision {
+            Precision::F32 => F32_BYTES * tokens * (2 * width + hidden).max(5 * width),
+            Precision::Bf16 => {
+                let stored = precision.bytes() * tokens * (2 * width + hidden).max(5 * width);
+                let product = F32_BYTES * (tokens * (width + hidden) + width * hidden);
+                stored + product
+            }
+        }
+    }
+
+    /// Keys and values of the texts, or the projection of one of them, whichever is larger.
+    fn texts(&self, config: &DitConfig, precision: Precision) -> u64 {
+        let tokens = self.text_tokens as u64;
+        let branches = if self.is_guided { 2 } else { 1 };
+        let kept = branches * 2 * config.num_blocks as u64 * tokens * config.model_channels as u64;
+        let embedding = branches * tokens * config.text_channels() as u64;
+        precision.bytes() * (kept + embedding)
+    }
+
+    fn latents(&self, config: &DitConfig) -> u64 {
+        let [frames, height, width] = self.latents;
+        let channels = config.patch_channels().max(config.out_channels);
+        LATENT_TENSORS * F32_BYTES * (self.batch * channels * frames * height * width) as u64
+    }
+}
