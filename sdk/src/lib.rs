@@ -7,8 +7,12 @@ pub mod embedded;
 pub mod evaluation;
 #[cfg(all(test, feature = "flex", feature = "learned", feature = "physics"))]
 mod fixtures;
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub mod generation;
 pub mod policy_source;
 pub mod rollout;
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub mod text;
 #[cfg(all(feature = "training", feature = "cloned"))]
 pub mod training;
 #[cfg(feature = "rerun")]

@@ -81,12 +81,6 @@ pub enum GenerationError {
         /// The sample.
         name: String,
     },
-    /// No prompt where one is needed.
-    #[error("`{name}` has no prompt: pass --prompt TEXT, or --prompt-embedding FILE with one from `worldloop embed`")]
-    NoPrompt {
-        /// The sample.
-        name: String,
-    },
     /// Nothing to start from.
     #[error("`{name}` is {} but has no input to start from: pass --input, or `input_path` in the request", inference_type.name())]
     NoInput {

@@ -28,7 +28,7 @@ pub(super) fn is_image(path: &Path) -> bool {
 ///
 /// # Errors
 /// [`GenerationError`] that names the input.
-pub(super) fn read_last_frames(
+pub fn read_last_frames(
     path: &Path,
     count: usize,
     inference_type: InferenceType,

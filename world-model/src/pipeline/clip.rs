@@ -3,9 +3,9 @@
 //! Source: `cosmos_predict2/_src/predict2/models/video2world_model_rectified_flow.py@50369b8`.
 //! Differs: only the given frames are encoded, not the black ones behind them, which a causal VAE never looks at.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
-use crate::diffusion::{Branch, ConditionFrames, SamplerConfig, SamplerProgress, sample};
+use crate::diffusion::{Branch, ConditionFrames, SamplerConfig, SamplerProgress, TrigFlow, sample};
 use crate::dit::{Context, Dit, DitInput, FrameCondition};
 use crate::layers::RotaryTable;
 use crate::vae::WanVae;
@@ -80,6 +80,43 @@ pub fn sample_clip(
     let video = vae.decode_latents(latents.clone());
     ClipOutput {
         given_latents,
+        latents,
+        video,
+    }
+}
+
+/// Samples one clip with a distilled model, which starts from text and knows no guidance. `progress` is told after
+/// every evaluation of the network.
+///
+/// # Panics
+/// If there are given frames.
+pub fn sample_clip_in_few_steps(
+    flow: &TrigFlow,
+    vae: &WanVae,
+    dit: &Dit,
+    input: ClipInput<'_>,
+    mut progress: impl FnMut(),
+) -> ClipOutput {
+    assert!(input.given.is_none(), "distilled models start from text alone");
+    let device = input.noise.device();
+    let [batch, _, frames, height, width] = input.noise.dims();
+    let condition = FrameCondition::first_frames(0, [batch, frames, height, width], &device);
+    let network = |latents: Tensor<5>, time: f64| {
+        let timesteps = Tensor::full([batch, 1], time, &device);
+        let velocity = dit.forward(&DitInput {
+            action: input.action.clone(),
+            rope: input.rope,
+            ..DitInput::new(latents, timesteps, input.context, &condition)
+        });
+        progress();
+        velocity
+    };
+    let mut steps = flow.sample(input.noise, network);
+    let last = steps.pop().expect("there is at least one angle");
+    let latents = last.clean.cast(DType::F32);
+    let video = vae.decode_latents(latents.clone());
+    ClipOutput {
+        given_latents: None,
         latents,
         video,
     }

@@ -12,6 +12,7 @@
 
 mod attention;
 mod config;
+mod config_file;
 mod embedding;
 mod feed_forward;
 mod fingerprint;
@@ -26,8 +27,10 @@ mod tokenizer;
 
 pub use attention::{GroupedQueryAttention, GroupedQueryAttentionConfig};
 pub use config::{TextEncoderConfig, TextEncoderConfigError};
-pub use embedding::{TextEmbedding, TextEmbeddingError};
+pub use config_file::{TextEncoderConfigFileError, with_config_file};
+pub use embedding::{TextEmbedding, TextEmbeddingError, TextEmbeddingHeader};
 pub use feed_forward::{GatedFeedForward, GatedFeedForwardConfig};
+pub use fingerprint::checkpoint_fingerprint;
 pub use full_concat::concat_standardized;
 pub use layer::{TextEncoderLayer, TextEncoderLayerConfig};
 pub use model::TextEncoder;
