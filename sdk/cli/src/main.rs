@@ -29,6 +29,8 @@ enum Command {
     Bench(commands::bench::BenchArgs),
     Models(commands::models::ModelsArgs),
     Inspect(commands::inspect::InspectArgs),
+    Generate(commands::generate::GenerateArgs),
+    Embed(commands::embed::EmbedArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
             Command::Bench(args) => commands::bench::run(&args, &stop),
             Command::Models(args) => commands::models::run(&args),
             Command::Inspect(args) => commands::inspect::run(&args, &stop),
+            Command::Generate(args) => commands::generate::run(&args, &stop),
+            Command::Embed(args) => commands::embed::run(&args, &stop),
         }
     })
 }

@@ -24,6 +24,20 @@ pub(super) fn is_image(path: &Path) -> bool {
     extension.is_some_and(|extension| IMAGES.iter().any(|ending| extension.eq_ignore_ascii_case(ending)))
 }
 
+/// Checks that an input is there; nothing is decoded.
+///
+/// # Errors
+/// [`GenerationError::Read`].
+pub fn check_input(path: &Path) -> Result<(), GenerationError> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(GenerationError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
 /// Reads the last `count` frames of an input, at `[height, width]`.
 ///
 /// # Errors

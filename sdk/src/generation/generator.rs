@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use burn::tensor::Tensor;
 use image::{Rgb, RgbImage};
 use worldloop_world_model::Frame;
 use worldloop_world_model::catalog::SamplerPreset;
@@ -47,6 +48,11 @@ pub struct GenerationInput<'a> {
 }
 
 impl Generator {
+    /// Returns the text that stood in for a left out one in training: zeros, `[1, tokens, width]`.
+    pub fn left_out_text(&self, tokens: usize, width: usize) -> Tensor<3> {
+        Tensor::zeros([1, tokens, width], &self.device)
+    }
+
     /// Generates the frames of one video, chunk after chunk.
     ///
     /// `progress` is told after every denoising step, and may stop the work before the next chunk; then there is no

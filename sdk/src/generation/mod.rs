@@ -4,6 +4,7 @@
 //! ([`read_request_file`]). [`ModelLimits::plan`] checks it against a model before any weight is read. A [`Generator`]
 //! makes the frames, and an [`OutputFormat`] keeps them.
 
+mod checkpoint;
 mod chunks;
 mod error;
 mod frame_source;
@@ -14,9 +15,10 @@ mod request;
 mod request_file;
 mod resolution;
 
+pub use checkpoint::BaseCheckpoint;
 pub use chunks::Chunking;
 pub use error::GenerationError;
-pub use frame_source::read_last_frames;
+pub use frame_source::{check_input, read_last_frames};
 pub use generator::{GenerationInput, Generator};
 pub use output::{OutputFormat, has_ffmpeg, prepare_folder};
 pub use plan::{GenerationPlan, ModelLimits};

@@ -2,7 +2,9 @@
 
 pub(crate) mod bench;
 pub(crate) mod demo;
+pub(crate) mod embed;
 pub(crate) mod evaluate;
+pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod models;
 pub(crate) mod record;
