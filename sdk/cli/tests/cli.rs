@@ -1,5 +1,6 @@
 //! What the command promises: one clear message and an exit code for every mistake, and nothing lost by a kill.
 
+mod generation;
 mod untrained;
 
 use std::collections::BTreeSet;
@@ -67,7 +68,9 @@ fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
 fn every_command_explains_itself_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
     let overview = succeeds(folder.path(), "--help");
-    for name in ["demo", "evaluate", "record", "train", "bench", "models", "inspect"] {
+    for name in [
+        "demo", "evaluate", "record", "train", "bench", "models", "inspect", "generate", "embed",
+    ] {
         assert!(overview.contains(name), "{overview}");
         let help = succeeds(folder.path(), &format!("{name} --help"));
         assert!(

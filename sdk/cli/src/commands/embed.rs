@@ -69,6 +69,11 @@ pub(crate) fn run(args: &EmbedArgs, stop: &StopFlag) -> anyhow::Result<Outcome> 
     let dtype = dtype(&args.dtype)?;
     let device = worldloop::device::select(&args.device)?;
     let prompt = args.prompt.text()?;
+    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let (out, folder) = (args.out.display(), folder.display());
+        bail!("`{out}` can't be written: there is no folder `{folder}`; make it first");
+    }
     let tokenizer = args.tokenizer.as_deref();
     let cache = EmbeddingCache::of_user();
     let mut encoder = PromptEncoder::open(&args.text_encoder, tokenizer, dtype, &device, cache)?;
