@@ -159,11 +159,22 @@ impl TextEmbedding {
     /// # Errors
     /// [`TextEmbeddingError::Checkpoint`].
     pub fn save(&self, path: impl AsRef<Path>, dtype: SaveDtype) -> Result<(), TextEmbeddingError> {
-        Ok(CheckpointWriter::new(dtype)
+        Ok(self.write(path.as_ref(), dtype)?)
+    }
+
+    /// Writes a safetensors file.
+    pub(crate) fn write(&self, path: &Path, dtype: SaveDtype) -> Result<(), CheckpointError> {
+        CheckpointWriter::new(dtype)
             .with_tensor(TENSOR, &self.tokens)
             .with_metadata(PROMPT, self.prompt.as_str())
             .with_metadata(FINGERPRINT, self.model_fingerprint.as_str())
-            .save(path)?)
+            .save(path)
+    }
+
+    /// Returns the prompt of an embedding in a file, and nothing if the file holds something else.
+    pub(crate) fn prompt_of(source: &CheckpointSource) -> Option<&str> {
+        source.shape(TENSOR)?;
+        source.metadata().get(PROMPT).map(String::as_str)
     }
 
     /// Says what a file is an embedding of; the embedding itself is not read.

@@ -1,0 +1,105 @@
+//! Checkpoints in the released layout with weights that were drawn: for trying commands and for tests.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Distribution, Tensor};
+
+use crate::checkpoint::{CheckpointError, CheckpointWriter, KeyMap, SaveDtype};
+use crate::dit::DitConfig;
+use crate::text_encoder::TextEmbedding;
+use crate::vae::WanVaeConfig;
+
+/// File that marks a folder of weights that were drawn, not trained.
+pub const RANDOM_MARK: &str = "RANDOM_WEIGHTS.txt";
+
+/// What the mark tells a person.
+const MARK_TEXT: &str = "The weights in this folder were drawn at random and trained on nothing. They have the layout of a released \
+checkpoint and show that programs run; what they predict means nothing.\n";
+
+/// Spread of what is added to every weight: a fresh transformer answers zero, whatever it is asked.
+const SPREAD: f64 = 0.02;
+
+/// Sizes of a checkpoint to be drawn, and the names of its files.
+#[derive(Debug, Clone)]
+pub struct RandomCheckpoint {
+    /// The transformer.
+    pub dit: DitConfig,
+    /// The VAE.
+    pub vae: WanVaeConfig,
+    /// Tokens of the embedding of the empty prompt.
+    pub text_tokens: usize,
+    /// Path of the transformer inside the folder.
+    pub transformer_file: &'static str,
+}
+
+impl RandomCheckpoint {
+    /// Returns a checkpoint with all that makes up `robot/action-cond` (7 values per action, four actions and 8x8 pixels
+    /// per latent frame, 16 latent channels, patches of 2x2) and so little width that a chunk of 12 frames of 256x320 takes
+    /// seconds on a CPU.
+    pub fn action_cond_tiny() -> Self {
+        let wan = WanVaeConfig::wan2_1();
+        Self {
+            dit: DitConfig::tiny(),
+            vae: WanVaeConfig {
+                base_dim: 4,
+                num_res_blocks: 1,
+                ..wan
+            },
+            text_tokens: 8,
+            transformer_file: "robot/action-cond/random-tiny_ema_bf16.pt",
+        }
+    }
+
+    /// Writes the checkpoint in bfloat16, and returns its files. The same seed gives the same weights.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Write`].
+    pub fn write(&self, folder: &Path, seed: u64, device: &Device) -> Result<Vec<PathBuf>, CheckpointError> {
+        device.seed(seed);
+        let transformer = folder.join(self.transformer_file);
+        make_folder(transformer.parent().unwrap_or(folder))?;
+        // The mark comes first, so that the weights are never there without it.
+        let mark = folder.join(RANDOM_MARK);
+        std::fs::write(&mark, MARK_TEXT).map_err(|source| CheckpointError::Write {
+            path: mark.clone(),
+            source,
+        })?;
+        let dit = self.dit.init(device).map(&mut Shaken);
+        CheckpointWriter::new(SaveDtype::Bf16)
+            .with_module("net.", &dit, &KeyMap::dit_nvidia())
+            .save_pytorch(&transformer)?;
+        let vae = folder.join("tokenizer.pth");
+        CheckpointWriter::new(SaveDtype::Bf16)
+            .with_module("", &self.vae.init(device), &KeyMap::vae_original())
+            .save_pytorch(&vae)?;
+        let text = folder.join("empty_prompt.safetensors");
+        let shape = [self.text_tokens, self.dit.text_channels()];
+        let embedding = TextEmbedding {
+            tokens: Tensor::random(shape, Distribution::Normal(0.0, 1.0), device),
+            prompt: String::new(),
+            model_fingerprint: format!("random, seed {seed}"),
+        };
+        embedding.write(&text, SaveDtype::Bf16)?;
+        Ok(vec![mark, transformer, vae, text])
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), CheckpointError> {
+    std::fs::create_dir_all(folder).map_err(|source| CheckpointError::Write {
+        path: folder.to_path_buf(),
+        source,
+    })
+}
+
+/// Moves every weight off its initial value.
+struct Shaken;
+
+impl ModuleMapper for Shaken {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|weight| {
+            let noise = weight.random_like(Distribution::Normal(0.0, SPREAD));
+            weight + noise
+        })
+    }
+}
