@@ -1,84 +1,52 @@
-//! A transformer and its VAE on disk.
+//! A base model on disk, before and after its weights are read.
 
 use std::path::{Path, PathBuf};
 
-use worldloop_world_model::catalog::{Recognized, ReleasedModel, recognize};
-use worldloop_world_model::checkpoint::{CheckpointSource, KeyMap, load_into};
-use worldloop_world_model::dit::DitConfig;
-use worldloop_world_model::vae::WanVaeConfig;
+use worldloop_world_model::catalog::ReleasedModel;
+use worldloop_world_model::pipeline::{CheckpointFolder, FoundTransformer, ReleasedCheckpoint};
 
 use super::error::GenerationError;
 use super::generator::Generator;
 use super::plan::ModelLimits;
-use crate::device::Device;
-
-/// Names of the transformer in a folder of ours or of diffusers.
-const TRANSFORMERS: [&str; 2] = ["transformer", "transformer.safetensors"];
-
-/// Names of the VAE: those of NVIDIA's repository, of diffusers, of Wan2.1, and of ours.
-const VAES: [&str; 4] = ["tokenizer.pth", "vae", "Wan2.1_VAE.pth", "vae.safetensors"];
-
-/// How many folders above a transformer its VAE may be: NVIDIA's repository has two between them.
-const FOLDERS_ABOVE: usize = 3;
-
-/// Folder of text embeddings beside a transformer.
-const EMBEDDINGS: &str = "text-embeddings";
+use crate::device::{DType, Device};
 
 /// A checkpoint that videos can be generated with; no weight is read yet.
 #[derive(Debug)]
 pub struct BaseCheckpoint {
-    transformer: CheckpointSource,
-    vae: CheckpointSource,
-    network: DitConfig,
-    vae_config: WanVaeConfig,
-    folder: PathBuf,
+    folder: CheckpointFolder,
+    found: FoundTransformer,
     limits: ModelLimits,
-    /// Other released models whose weights have the same shapes.
+    /// Other released models whose weights have the same shapes, if none was asked for by name.
     pub alternatives: Vec<&'static str>,
 }
 
 impl BaseCheckpoint {
-    /// Opens a transformer (a file, or a folder of one) and its VAE, which is looked for beside it and in the folders
-    /// above unless it is named. `model` tells apart released models whose weights have the same shapes; without it,
-    /// it is the first of them.
+    /// Opens a transformer with its VAE. `model` tells apart released models whose weights have the same shapes; without
+    /// it, it is the first of them.
     ///
     /// # Errors
-    /// [`GenerationError`] that names the file or folder, and what was expected.
-    pub fn open(path: &Path, vae: Option<&Path>, model: Option<&ReleasedModel>) -> Result<Self, GenerationError> {
-        let inside = TRANSFORMERS.map(|name| path.join(name));
-        let transformer_path = inside.iter().find(|inside| inside.exists()).map_or(path, PathBuf::as_path);
-        let transformer = CheckpointSource::open(transformer_path)?;
-        let Recognized::Transformer(recognized) = recognize(&transformer)? else {
-            return Err(GenerationError::NoTransformer { path: path.to_owned() });
-        };
+    /// [`GenerationError::Released`] that says what is there instead, [`GenerationError::OtherModel`], and those of
+    /// [`ModelLimits::new`].
+    pub fn open(path: &Path, model: Option<&ReleasedModel>) -> Result<Self, GenerationError> {
+        let folder = CheckpointFolder::open(path)?;
+        let mut found = folder.transformer("diffusion transformer", |_| true)?.clone();
+        let (_, vae) = folder.vae()?;
+        let fitting = &found.transformer.released;
         let released = match model {
-            None => recognized.released.first().cloned(),
-            Some(model) => Some(chosen(model, &recognized.released, path)?),
+            None => fitting.first().cloned(),
+            Some(model) => Some(chosen(model, fitting, path)?),
         };
-        let mut folder = transformer_path.parent().unwrap_or(Path::new("")).to_owned();
-        if path.is_dir() {
-            path.clone_into(&mut folder);
-        }
-        let vae = CheckpointSource::open(match vae {
-            Some(vae) => vae.to_owned(),
-            None => find_vae(&folder).ok_or_else(|| GenerationError::NoVae { path: path.to_owned() })?,
-        })?;
-        let Recognized::Vae(vae_config) = recognize(&vae)? else {
-            let path = PathBuf::from(vae.location());
-            return Err(GenerationError::NoVae { path });
-        };
-        let network = released.as_ref().map_or(recognized.config, |model| model.network.clone());
         let location = path.display().to_string();
         let name = released.as_ref().map_or(location.as_str(), |model| model.name);
-        let limits = ModelLimits::new(name, &network, &vae_config, released.clone())?;
-        let others = recognized.released.iter().map(|model| model.name);
-        let alternatives = others.filter(|other| *other != name && model.is_none()).collect();
+        let others = fitting.iter().map(|model| model.name);
+        let alternatives = others.filter(|other| model.is_none() && *other != name).collect();
+        if let Some(model) = &released {
+            found.transformer.config = model.network.clone();
+        }
+        let limits = ModelLimits::new(name, &found.transformer.config, vae, released)?;
         Ok(Self {
-            transformer,
-            vae,
-            network,
-            vae_config,
             folder,
+            found,
             limits,
             alternatives,
         })
@@ -89,20 +57,22 @@ impl BaseCheckpoint {
         &self.limits
     }
 
-    /// Returns the folder beside the transformer that may hold text embeddings.
-    pub fn embeddings_folder(&self) -> PathBuf {
-        self.folder.join(EMBEDDINGS)
+    /// Returns the text embeddings beside the transformer.
+    pub fn embeddings(&self) -> &[PathBuf] {
+        self.folder.embeddings()
     }
 
-    /// Reads the weights.
+    /// Returns whether the weights are marked as drawn, not trained.
+    pub fn is_random(&self) -> bool {
+        self.folder.is_random()
+    }
+
+    /// Reads the weights, those of the transformer in `dtype`.
     ///
     /// # Errors
-    /// [`GenerationError::Checkpoint`] if they are incomplete or damaged.
-    pub fn load(&self, device: &Device) -> Result<Generator, GenerationError> {
-        let mut dit = self.network.init(device);
-        load_into(&mut dit, &self.transformer, &KeyMap::dit(&self.transformer))?;
-        let mut vae = self.vae_config.init(device);
-        load_into(&mut vae, &self.vae, &KeyMap::vae(&self.vae))?;
+    /// [`GenerationError::Released`] if they are incomplete or damaged.
+    pub fn load(&self, dtype: DType, device: &Device) -> Result<Generator, GenerationError> {
+        let ReleasedCheckpoint { dit, vae, .. } = ReleasedCheckpoint::load(&self.folder, &self.found, dtype, device)?;
         Ok(Generator {
             dit,
             vae,
@@ -119,10 +89,4 @@ fn chosen(model: &ReleasedModel, fitting: &[ReleasedModel], path: &Path) -> Resu
         model: model.name,
         fitting: fitting.iter().map(|model| model.name).collect(),
     })
-}
-
-fn find_vae(folder: &Path) -> Option<PathBuf> {
-    let folders = folder.ancestors().take(1 + FOLDERS_ABOVE);
-    let mut names = folders.flat_map(|folder| VAES.map(|name| folder.join(name)));
-    names.find(|path| path.exists())
 }

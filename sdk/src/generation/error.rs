@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use worldloop_world_model::catalog::{RecognizeError, UnknownModel};
-use worldloop_world_model::checkpoint::CheckpointError;
+use worldloop_world_model::catalog::UnknownModel;
+use worldloop_world_model::pipeline::ReleasedError;
 
 use super::request::InferenceType;
 use crate::evaluation::EvaluationError;
@@ -183,21 +183,6 @@ pub enum GenerationError {
     /// An animation that can't be made.
     #[error(transparent)]
     Animation(#[from] EvaluationError),
-    /// A checkpoint of something else.
-    #[error("`{}` holds no diffusion transformer: `worldloop inspect` says what it is", path.display())]
-    NoTransformer {
-        /// The file or folder.
-        path: PathBuf,
-    },
-    /// A checkpoint without its VAE.
-    #[error(
-        "no VAE is beside `{}`: put tokenizer.pth of the model's repository there (vae/ in the diffusers layout), or name it          with --vae",
-        path.display()
-    )]
-    NoVae {
-        /// The transformer.
-        path: PathBuf,
-    },
     /// The weights are another model's.
     #[error(
         "`{}` can't be {model}: its weights have the shapes of {}", path.display(),
@@ -211,12 +196,9 @@ pub enum GenerationError {
         /// Released models with weights of these shapes.
         fitting: Vec<&'static str>,
     },
-    /// The checkpoint is not known.
+    /// The checkpoint has no base model, or can't be read.
     #[error(transparent)]
-    Recognize(#[from] RecognizeError),
-    /// The checkpoint can't be read.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Released(#[from] ReleasedError),
     /// No such model.
     #[error(transparent)]
     UnknownModel(#[from] UnknownModel),

@@ -22,6 +22,6 @@ pub use frame_source::{check_input, read_last_frames};
 pub use generator::{GenerationInput, Generator};
 pub use output::{OutputFormat, has_ffmpeg, prepare_folder};
 pub use plan::{GenerationPlan, ModelLimits};
-pub use request::{DEFAULT_NEGATIVE_PROMPT, FRAME_RATE_HZ, GenerationRequest, InferenceType};
+pub use request::{FRAME_RATE_HZ, GenerationRequest, InferenceType};
 pub use request_file::{RequestFields, read_prompt, read_request_file};
 pub use resolution::Resolution;

@@ -7,16 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::chunks::Chunking;
 use super::resolution::Resolution;
 
-/// What the released base models are told to avoid.
-///
-/// Source: `cosmos_predict2/config.py@2ac6ee5` (`DEFAULT_NEGATIVE_PROMPT`): published data, which the weights are used with.
-pub const DEFAULT_NEGATIVE_PROMPT: &str = "The video captures a series of frames showing ugly scenes, static with no \
-    motion, motion blur, over-saturation, shaky footage, low resolution, grainy texture, pixelated images, poorly lit \
-    areas, underexposed and overexposed scenes, poor color balance, washed out colors, choppy sequences, jerky \
-    movements, low frame rate, artifacting, color banding, unnatural transitions, outdated special effects, fake \
-    elements, unconvincing visuals, poorly edited content, jump cuts, visual noise, and flickering. Overall, the video \
-    is of poor quality.";
-
 /// Frames per second that videos are saved with.
 pub const FRAME_RATE_HZ: f64 = 16.0;
 
@@ -103,13 +93,5 @@ mod tests {
             .map(given),
             [0, 1, 5]
         );
-    }
-
-    #[test]
-    fn the_negative_prompt_is_one_paragraph_of_single_spaces() {
-        assert!(DEFAULT_NEGATIVE_PROMPT.starts_with("The video captures a series of frames showing ugly scenes, static"));
-        assert!(DEFAULT_NEGATIVE_PROMPT.ends_with("Overall, the video is of poor quality."));
-        assert!(!DEFAULT_NEGATIVE_PROMPT.contains("  ") && !DEFAULT_NEGATIVE_PROMPT.contains('\n'));
-        assert_eq!(DEFAULT_NEGATIVE_PROMPT.len(), 538);
     }
 }

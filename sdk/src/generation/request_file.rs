@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use worldloop_world_model::text_encoder::NEGATIVE_PROMPT;
 
 use super::chunks::Chunking;
 use super::error::GenerationError;
 use super::frame_source::is_image;
-use super::request::{DEFAULT_NEGATIVE_PROMPT, GenerationRequest, InferenceType};
+use super::request::{GenerationRequest, InferenceType};
 use super::resolution::Resolution;
 
 /// Key of the samples in the older form, which has settings for all of them beside it.
@@ -242,7 +243,7 @@ impl RequestFields {
             name,
             inference_type,
             prompt,
-            negative_prompt: self.negative_prompt.unwrap_or_else(|| DEFAULT_NEGATIVE_PROMPT.to_owned()),
+            negative_prompt: self.negative_prompt.unwrap_or_else(|| NEGATIVE_PROMPT.to_owned()),
             // The reference ignores an input for a video from text alone.
             input_path: self.input_path.filter(|_| inference_type != InferenceType::Text2World),
             seed: self.seed.unwrap_or(0),

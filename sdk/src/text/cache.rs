@@ -4,11 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use worldloop_world_model::checkpoint::SaveDtype;
-use worldloop_world_model::text_encoder::TextEmbedding;
+use worldloop_world_model::text_encoder::{NEGATIVE_PROMPT, TextEmbedding};
 
 use super::error::TextError;
 use crate::device::Device;
-use crate::generation::DEFAULT_NEGATIVE_PROMPT;
 
 /// Variable that names the folder of everything kept between runs.
 const OVERRIDE: &str = "WORLDLOOP_CACHE";
@@ -52,7 +51,7 @@ impl CommonPrompt {
     pub fn text(self) -> &'static str {
         match self {
             Self::Empty => "",
-            Self::Negative => DEFAULT_NEGATIVE_PROMPT,
+            Self::Negative => NEGATIVE_PROMPT,
         }
     }
 

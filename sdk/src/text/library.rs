@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use worldloop_world_model::text_encoder::TextEmbedding;
+use worldloop_world_model::text_encoder::{NEGATIVE_PROMPT, TextEmbedding};
 
 use super::error::TextError;
-use crate::generation::{DEFAULT_NEGATIVE_PROMPT, GenerationRequest};
+use crate::generation::GenerationRequest;
 
 /// Where an embedding comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,28 +42,23 @@ struct Entry {
 }
 
 impl EmbeddingLibrary {
-    /// Collects files that the user named, all files of `beside` (a folder next to the network, which need not exist),
-    /// and the file to use for the negative prompt whatever it says. Embeddings are not read, but of `width`.
+    /// Collects files that the user named, those beside the network, and the file to use for the negative prompt whatever
+    /// it says. Embeddings are not read, but all must be of `width`.
     ///
     /// # Errors
-    /// [`TextError`] that names a file which is no embedding of this width. Files beside the network that are none are
-    /// left alone.
+    /// [`TextError`] that names a file which is no embedding of this width.
     pub fn open(
         named: &[PathBuf],
-        beside: Option<&Path>,
+        beside: &[PathBuf],
         negative: Option<&Path>,
         width: usize,
     ) -> Result<Self, TextError> {
-        let entries = |paths: Vec<PathBuf>| paths.into_iter().map(|path| entry(path, width)).collect::<Result<_, _>>();
-        let beside = match beside.filter(|folder| folder.is_dir()) {
-            Some(folder) => embeddings_in(folder)?,
-            None => Vec::new(),
-        };
+        let entries = |paths: &[PathBuf]| paths.iter().map(|path| entry(path, width)).collect::<Result<_, _>>();
         if let Some(path) = negative {
-            entry(path.to_owned(), width)?;
+            entry(path, width)?;
         }
         Ok(Self {
-            named: entries(named.to_vec())?,
+            named: entries(named)?,
             beside: entries(beside)?,
             negative: negative.map(Path::to_owned),
         })
@@ -92,7 +87,7 @@ impl EmbeddingLibrary {
             (true, Some(path)) => Some(TextSource::File(path.clone())),
             (true, None) => Some(
                 match self.find(&request.negative_prompt, "the negative prompt", has_encoder) {
-                    Err(TextError::NoEmbedding { .. }) if request.negative_prompt == DEFAULT_NEGATIVE_PROMPT => {
+                    Err(TextError::NoEmbedding { .. }) if request.negative_prompt == NEGATIVE_PROMPT => {
                         TextSource::LeftOut
                     }
                     found => found?,
@@ -137,8 +132,9 @@ impl EmbeddingLibrary {
     }
 }
 
-fn entry(path: PathBuf, width: usize) -> Result<Entry, TextError> {
-    let header = TextEmbedding::header(&path)?;
+fn entry(path: &Path, width: usize) -> Result<Entry, TextError> {
+    let header = TextEmbedding::header(path)?;
+    let path = path.to_owned();
     match header.shape[..] {
         [tokens, found] if tokens > 0 && found == width => Ok(Entry {
             prompt: header.prompt,
@@ -150,24 +146,6 @@ fn entry(path: PathBuf, width: usize) -> Result<Entry, TextError> {
             width,
         }),
     }
-}
-
-/// Returns the files of a folder that say they are embeddings, in the order of their names.
-fn embeddings_in(folder: &Path) -> Result<Vec<PathBuf>, TextError> {
-    let read_error = |source| TextError::Read {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut found = Vec::new();
-    for file in std::fs::read_dir(folder).map_err(read_error)? {
-        let path = file.map_err(read_error)?.path();
-        let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
-        if is_safetensors && TextEmbedding::header(&path).is_ok() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -202,27 +180,25 @@ mod tests {
     #[test]
     fn embeddings_are_found_by_their_prompts() {
         let folder = tempfile::tempdir().unwrap();
-        let [cube, ball, beside] = ["cube", "ball", "beside"].map(|name| folder.path().join(name));
-        std::fs::create_dir(&beside).unwrap();
+        let [cube, ball, empty, other] = ["cube", "ball", "empty", "other"].map(|name| folder.path().join(name));
         save(&cube, "push the cube");
         save(&ball, "roll the ball");
-        save(&beside.join("empty.safetensors"), "");
-        save(&beside.join("other.safetensors"), "other");
-        std::fs::write(beside.join("notes.safetensors"), "no tensors").unwrap();
-        let library = EmbeddingLibrary::open(&[cube, ball.clone()], Some(&beside), None, WIDTH).unwrap();
+        save(&empty, "");
+        save(&other, "other");
+        let beside = [empty.clone(), other.clone()];
+        let library = EmbeddingLibrary::open(&[cube, ball.clone()], &beside, None, WIDTH).unwrap();
         let prompt = |request: GenerationRequest| library.sources(&request, false, false).map(|texts| texts.prompt);
         assert_eq!(prompt(request(Some("roll the ball"), None)).unwrap(), TextSource::File(ball));
-        let other = TextSource::File(beside.join("other.safetensors"));
-        assert_eq!(prompt(request(Some("other"), None)).unwrap(), other);
+        assert_eq!(prompt(request(Some("other"), None)).unwrap(), TextSource::File(other));
         let message = prompt(request(Some("jump"), None)).unwrap_err().to_string();
         for part in ["jump", "push the cube", "worldloop embed", "--text-encoder"] {
             assert!(message.contains(part), "{message}");
         }
         let message = prompt(request(None, None)).unwrap_err().to_string();
         assert!(message.contains("--prompt TEXT") && message.contains("roll the ball"), "{message}");
-        let library = EmbeddingLibrary::open(&[], Some(&beside), None, WIDTH).unwrap();
+        let library = EmbeddingLibrary::open(&[], &beside, None, WIDTH).unwrap();
         let texts = library.sources(&request(None, None), false, false).unwrap();
-        assert_eq!(texts.prompt, TextSource::File(beside.join("empty.safetensors")));
+        assert_eq!(texts.prompt, TextSource::File(empty));
     }
 
     #[test]
@@ -231,17 +207,17 @@ mod tests {
         let [cube, bad] = ["cube", "bad"].map(|name| folder.path().join(name));
         save(&cube, "push the cube");
         save(&bad, "bad");
-        let library = EmbeddingLibrary::open(std::slice::from_ref(&cube), None, None, WIDTH).unwrap();
+        let library = EmbeddingLibrary::open(std::slice::from_ref(&cube), &[], None, WIDTH).unwrap();
         let negative = |request: &GenerationRequest, has_encoder| {
             let texts = library.sources(request, true, has_encoder);
             texts.map(|texts| texts.negative.expect("guided"))
         };
         assert_eq!(negative(&request(None, None), false).unwrap(), TextSource::LeftOut);
-        let encoded = TextSource::Prompt(DEFAULT_NEGATIVE_PROMPT.to_owned());
+        let encoded = TextSource::Prompt(NEGATIVE_PROMPT.to_owned());
         assert_eq!(negative(&request(None, None), true).unwrap(), encoded);
         let message = negative(&request(None, Some("blur")), false).unwrap_err().to_string();
         assert!(message.contains("negative prompt") && message.contains("blur"), "{message}");
-        let library = EmbeddingLibrary::open(&[cube], None, Some(&bad), WIDTH).unwrap();
+        let library = EmbeddingLibrary::open(&[cube], &[], Some(&bad), WIDTH).unwrap();
         let texts = library.sources(&request(None, None), true, false).unwrap();
         assert_eq!(texts.negative, Some(TextSource::File(bad)));
         assert_eq!(library.sources(&request(None, None), false, false).unwrap().negative, None);
@@ -252,7 +228,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cube.safetensors");
         save(&path, "push the cube");
-        let error = EmbeddingLibrary::open(&[path], None, None, 9).unwrap_err().to_string();
+        let error = EmbeddingLibrary::open(&[path], &[], None, 9).unwrap_err().to_string();
         for part in ["cube.safetensors", "[2, 8]", "[tokens, 9]"] {
             assert!(error.contains(part), "{error}");
         }

@@ -28,6 +28,7 @@ pub struct CheckpointFolder {
     transformers: Vec<FoundTransformer>,
     vaes: Vec<(PathBuf, WanVaeConfig)>,
     empty_prompts: Vec<PathBuf>,
+    embeddings: Vec<PathBuf>,
     /// What else there is, in words.
     others: Vec<String>,
     is_random: bool,
@@ -57,6 +58,7 @@ impl CheckpointFolder {
             transformers: Vec::new(),
             vaes: Vec::new(),
             empty_prompts: Vec::new(),
+            embeddings: Vec::new(),
             others: Vec::new(),
             is_random: false,
         };
@@ -153,6 +155,11 @@ impl CheckpointFolder {
         self.empty_prompts.first().map(PathBuf::as_path)
     }
 
+    /// Returns all text embeddings that are there, that of the empty prompt included.
+    pub fn embeddings(&self) -> &[PathBuf] {
+        &self.embeddings
+    }
+
     fn add_from_above(&mut self, file: &Path) -> Result<(), ReleasedError> {
         let absolute = std::path::absolute(file).map_err(|source| read_error(file, source))?;
         for above in absolute.ancestors().skip(1).take(DEPTH) {
@@ -183,6 +190,7 @@ impl CheckpointFolder {
             if prompt.is_empty() {
                 self.empty_prompts.push(path.to_path_buf());
             }
+            self.embeddings.push(path.to_path_buf());
             return Ok(());
         }
         let other = match recognize(&source) {

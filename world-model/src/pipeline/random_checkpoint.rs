@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::checkpoint::{CheckpointError, CheckpointWriter, KeyMap, SaveDtype};
-use crate::dit::DitConfig;
-use crate::text_encoder::TextEmbedding;
+use crate::dit::{ConditioningConfig, DitConfig};
+use crate::text_encoder::{NEGATIVE_PROMPT, TextEmbedding};
 use crate::vae::WanVaeConfig;
 
 /// File that marks a folder of weights that were drawn, not trained.
@@ -27,8 +27,10 @@ pub struct RandomCheckpoint {
     pub dit: DitConfig,
     /// The VAE.
     pub vae: WanVaeConfig,
-    /// Tokens of the embedding of the empty prompt.
+    /// Tokens of each text embedding.
     pub text_tokens: usize,
+    /// Files of text embeddings and the prompts that they are of.
+    pub prompts: &'static [(&'static str, &'static str)],
     /// Path of the transformer inside the folder.
     pub transformer_file: &'static str,
 }
@@ -47,7 +49,24 @@ impl RandomCheckpoint {
                 ..wan
             },
             text_tokens: 8,
+            prompts: &[("empty_prompt.safetensors", "")],
             transformer_file: "robot/action-cond/random-tiny_ema_bf16.pt",
+        }
+    }
+
+    /// Returns a checkpoint with all that makes up a base model, which starts from a prompt, an image or a video, and so
+    /// little width that a small clip takes seconds on a CPU. There are embeddings of the empty prompt, of the default
+    /// negative prompt and of "push the cube".
+    pub fn base_tiny() -> Self {
+        Self {
+            dit: DitConfig::tiny().with_conditioning(ConditioningConfig::new()),
+            prompts: &[
+                ("empty_prompt.safetensors", ""),
+                ("negative_prompt.safetensors", NEGATIVE_PROMPT),
+                ("push_the_cube.safetensors", "push the cube"),
+            ],
+            transformer_file: "base/random-tiny_ema_bf16.pt",
+            ..Self::action_cond_tiny()
         }
     }
 
@@ -73,15 +92,19 @@ impl RandomCheckpoint {
         CheckpointWriter::new(SaveDtype::Bf16)
             .with_module("", &self.vae.init(device), &KeyMap::vae_original())
             .save_pytorch(&vae)?;
-        let text = folder.join("empty_prompt.safetensors");
+        let mut files = vec![mark, transformer, vae];
         let shape = [self.text_tokens, self.dit.text_channels()];
-        let embedding = TextEmbedding {
-            tokens: Tensor::random(shape, Distribution::Normal(0.0, 1.0), device),
-            prompt: String::new(),
-            model_fingerprint: format!("random, seed {seed}"),
-        };
-        embedding.write(&text, SaveDtype::Bf16)?;
-        Ok(vec![mark, transformer, vae, text])
+        for (file, prompt) in self.prompts {
+            let text = folder.join(file);
+            let embedding = TextEmbedding {
+                tokens: Tensor::random(shape, Distribution::Normal(0.0, 1.0), device),
+                prompt: (*prompt).to_owned(),
+                model_fingerprint: format!("random, seed {seed}"),
+            };
+            embedding.write(&text, SaveDtype::Bf16)?;
+            files.push(text);
+        }
+        Ok(files)
     }
 }
 

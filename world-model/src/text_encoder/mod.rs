@@ -34,6 +34,6 @@ pub use fingerprint::checkpoint_fingerprint;
 pub use full_concat::concat_standardized;
 pub use layer::{TextEncoderLayer, TextEncoderLayerConfig};
 pub use model::TextEncoder;
-pub use prompt::{CONTEXT_TOKENS, PAD_TOKEN, SYSTEM_PROMPT, chat_prompt, pad_or_cut};
+pub use prompt::{CONTEXT_TOKENS, NEGATIVE_PROMPT, PAD_TOKEN, SYSTEM_PROMPT, chat_prompt, pad_or_cut};
 #[cfg(feature = "tokenizer")]
 pub use tokenizer::{PromptTokenizer, PromptTokenizerError};

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
-use worldloop::generation::{DEFAULT_NEGATIVE_PROMPT, read_prompt};
+use worldloop::generation::read_prompt;
 use worldloop::text::{EmbeddingCache, PromptEncoder};
 use worldloop::world_model::checkpoint::SaveDtype;
+use worldloop::world_model::text_encoder::NEGATIVE_PROMPT;
 
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
@@ -121,7 +122,7 @@ impl PromptArgs {
         Ok(match (&self.prompt, &self.prompt_file) {
             (Some(prompt), _) => prompt.clone(),
             (None, Some(path)) => read_prompt(path)?,
-            (None, None) if self.negative => DEFAULT_NEGATIVE_PROMPT.to_owned(),
+            (None, None) if self.negative => NEGATIVE_PROMPT.to_owned(),
             (None, None) => String::new(),
         })
     }

@@ -97,7 +97,7 @@ mod with_tokenizer {
         refused(path, "embed --text-encoder gone --empty --out a", &["gone", "tokenizer.json"]);
         refused(
             path,
-            "embed --text-encoder tiny/vae.safetensors --tokenizer encoder --empty --out a",
+            "embed --text-encoder tiny/tokenizer.pth --tokenizer encoder --empty --out a",
             &["no text encoder but a video VAE"],
         );
         refused(path, "embed --text-encoder encoder --empty --dtype int8 --out a", &["int8", "bf16, f32"]);

@@ -10,6 +10,7 @@ use std::path::Path;
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use tempfile::TempDir;
+use worldloop::device::DType;
 use worldloop::generation::BaseCheckpoint;
 use worldloop::world_model::Frame;
 use worldloop::world_model::diffusion::{NumpyRandom, SamplerConfig};
@@ -62,11 +63,11 @@ fn frames(folder: &Path, name: &str) -> Vec<RgbImage> {
 /// What the pipeline makes of the same input, called as a library.
 fn expected(folder: &Path, given: &[RgbImage], count: usize) -> Vec<Vec<u8>> {
     let device = worldloop::device::select("cpu").unwrap();
-    let generator = BaseCheckpoint::open(&folder.join("tiny"), None, None).unwrap().load(&device).unwrap();
-    let embedding = TextEmbedding::load(folder.join("tiny/text-embeddings/cube.safetensors"), 40, &device).unwrap();
-    let context = generator.dit.project_context(embedding.text());
-    let tokens = embedding.text().dims()[1];
-    let negative = generator.dit.project_context(generator.left_out_text(tokens, 40));
+    let generator = BaseCheckpoint::open(&folder.join("tiny"), None).unwrap();
+    let generator = generator.load(DType::F32, &device).unwrap();
+    let text = |file: &str| TextEmbedding::load(folder.join("tiny").join(file), 40, &device).unwrap().text();
+    let context = generator.dit.project_context(text("push_the_cube.safetensors"));
+    let negative = generator.dit.project_context(text("negative_prompt.safetensors"));
     let given: Vec<Frame> = given
         .iter()
         .map(|image| Frame::from_rgb8(SIZE[0], SIZE[1], image.as_raw()).unwrap())
@@ -117,6 +118,33 @@ fn text_image_and_video_become_what_the_pipeline_samples() {
         assert_eq!(made.len(), count);
         assert_eq!(raw(&made), expected(path, &given, count), "{name}");
     }
+}
+
+#[test]
+fn the_prompt_and_its_opposite_decide_the_video() {
+    let folder = folder();
+    let path = folder.path();
+    tiny::write_embedding(&path.join("blur.safetensors"), "blur");
+    let blur = "--negative-prompt blur --prompt-embedding blur.safetensors,tiny/push_the_cube.safetensors";
+    std::fs::write(path.join("cube.txt"), "push the cube").unwrap();
+    for (name, rest) in [
+        ("empty", String::new()),
+        ("cube", "--prompt-path cube.txt".into()),
+        ("sharp", format!("--prompt-path cube.txt {blur}")),
+        ("unguided", format!("--prompt-path cube.txt {blur} --guidance 0")),
+        ("half", "--prompt-path cube.txt --dtype bf16".into()),
+    ] {
+        succeeds(path, &format!("generate {TINY} --frames 5 --name {name} --out out {rest}"));
+    }
+    let made = ["empty", "cube", "sharp", "unguided", "half"].map(|name| raw(&frames(&path.join("out"), name)));
+    for (index, video) in made.iter().enumerate() {
+        for other in &made[..index] {
+            assert_ne!(video, other);
+        }
+    }
+    let far = made[1].iter().flatten().zip(made[4].iter().flatten());
+    let mean = far.map(|(one, other)| f64::from(one.abs_diff(*other))).sum::<f64>() / (5.0 * 32.0 * 48.0 * 3.0);
+    assert!(mean < 8.0, "bfloat16 is {mean} levels off");
 }
 
 #[test]
@@ -190,7 +218,7 @@ fn mistakes_are_told_in_one_sentence_before_any_work() {
     std::fs::write(path.join("file"), "in the way").unwrap();
     tiny::write_text_encoder(&path.join("encoder"), 1);
     let tiny = |rest: &str| format!("generate --checkpoint tiny --out out {rest}");
-    let cases: [(String, &[&str]); 17] = [
+    let cases: [(String, &[&str]); 18] = [
         ("generate --model nope --checkpoint tiny --out out".into(), &["nope", "predict2.5-2b/distilled"]),
         ("generate --out out".into(), &["--checkpoint"]),
         (
@@ -202,7 +230,7 @@ fn mistakes_are_told_in_one_sentence_before_any_work() {
             &["can't be predict2.5-2b/pre-trained", "no released model"],
         ),
         ("generate --checkpoint gone --out out".into(), &["gone"]),
-        ("generate --checkpoint tiny/vae.safetensors --out out".into(), &["no diffusion transformer"]),
+        ("generate --checkpoint tiny/tokenizer.pth --out out".into(), &["no diffusion transformer", "a video VAE"]),
         (tiny(""), &["--resolution"]),
         (tiny("--resolution 60,96"), &["48,96", "64,96", "16"]),
         (tiny("--resolution wide"), &["wide", "720robocasa"]),
@@ -214,6 +242,7 @@ fn mistakes_are_told_in_one_sentence_before_any_work() {
             tiny("--resolution 32,48 --prompt jump"),
             &["jump", "worldloop embed", "push the cube"],
         ),
+        (tiny("--resolution 32,48 --dtype f8"), &["f8", "f32, bf16"]),
         (tiny("--resolution 32,48 --format avi"), &["avi", "mp4, gif, png"]),
         (tiny("--resolution 32,48 --negative-prompt blur"), &["negative prompt", "blur"]),
         (
@@ -234,8 +263,8 @@ fn an_embedding_of_the_wrong_width_is_refused() {
     tiny::write_text_encoder(&path.join("encoder"), 1);
     let tiny = "generate --checkpoint tiny --resolution 32,48 --out out";
     // The VAE is a checkpoint, but no embedding.
-    let arguments = format!("{tiny} --prompt-embedding tiny/vae.safetensors");
-    refused(path, &arguments, &["vae.safetensors", "no text embedding"]);
+    let arguments = format!("{tiny} --prompt-embedding tiny/tokenizer.pth");
+    refused(path, &arguments, &["tokenizer.pth", "no text embedding"]);
     tiny::write_wide_embedding(&path.join("wide.safetensors"));
     let arguments = format!("{tiny} --prompt-embedding wide.safetensors");
     refused(path, &arguments, &["wide.safetensors", "[tokens, 40]", "text encoder"]);

@@ -5,38 +5,16 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use worldloop::device;
 use worldloop::world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
-use worldloop::world_model::dit::{ConditioningConfig, DitConfig};
+use worldloop::world_model::pipeline::RandomCheckpoint;
 use worldloop::world_model::text_encoder::{TextEmbedding, TextEncoderConfig};
-use worldloop::world_model::vae::WanVaeConfig;
 
 /// Width of the text embeddings.
 const WIDTH: usize = 40;
 
-/// Writes a base network with its VAE, and embeddings of two prompts beside them.
+/// Writes a base network with its VAE, and embeddings of a few prompts beside them.
 pub(crate) fn write_checkpoint(folder: &Path) {
     let device = device::select("cpu").unwrap();
-    device.seed(3);
-    std::fs::create_dir_all(folder).unwrap();
-    let network = DitConfig::tiny()
-        .with_conditioning(ConditioningConfig::new())
-        .with_crossattn_proj_in_channels(WIDTH)
-        .init(&device);
-    CheckpointWriter::new(SaveDtype::F32)
-        .with_module("net.", &network, &KeyMap::dit_nvidia())
-        .save(folder.join("transformer.safetensors"))
-        .unwrap();
-    let vae = WanVaeConfig {
-        base_dim: 4,
-        ..WanVaeConfig::wan2_1()
-    };
-    CheckpointWriter::new(SaveDtype::F32)
-        .with_module("", &vae.init(&device), &KeyMap::vae_original())
-        .save(folder.join("vae.safetensors"))
-        .unwrap();
-    let embeddings = folder.join("text-embeddings");
-    std::fs::create_dir_all(&embeddings).unwrap();
-    write_embedding(&embeddings.join("empty.safetensors"), "");
-    write_embedding(&embeddings.join("cube.safetensors"), "push the cube");
+    RandomCheckpoint::base_tiny().write(folder, 3, &device).unwrap();
 }
 
 /// Writes an embedding of a prompt, the same for the same prompt.

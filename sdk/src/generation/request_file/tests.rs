@@ -36,7 +36,7 @@ fn the_form_with_samples_shares_settings() {
         assert_eq!((request.seed, request.guidance, request.num_steps), (1, Some(5.0), None));
         let size = Resolution::Pixels { height: 432, width: 768 };
         assert_eq!((request.resolution, request.num_output_frames), (size, Some(93)));
-        assert_eq!(request.negative_prompt, DEFAULT_NEGATIVE_PROMPT);
+        assert_eq!(request.negative_prompt, NEGATIVE_PROMPT);
     }
 }
 

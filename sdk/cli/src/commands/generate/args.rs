@@ -55,12 +55,12 @@ pub(super) struct NetworkArgs {
     /// Released model (`worldloop models`): tells apart those whose weights have the same shapes.
     #[arg(long)]
     pub(super) model: Option<String>,
-    /// Its weights: a file, or a folder in NVIDIA's, diffusers' or Worldloop's layout.
+    /// Its weights with the VAE beside them: a file, or a folder in NVIDIA's or diffusers' layout.
     #[arg(long)]
     pub(super) checkpoint: Option<PathBuf>,
-    /// The VAE, where it is not beside the weights.
-    #[arg(long)]
-    pub(super) vae: Option<PathBuf>,
+    /// Precision of the transformer: f32, or bf16 for half of the memory.
+    #[arg(long, default_value = "f32")]
+    pub(super) dtype: String,
     /// Embeddings from `worldloop embed`, found by their prompts; one alone needs no --prompt. Several with commas.
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub(super) prompt_embedding: Vec<PathBuf>,

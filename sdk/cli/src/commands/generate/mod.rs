@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use serde_json::json;
-use worldloop::device::Device;
+use worldloop::device::{DType, Device};
 use worldloop::generation::{
     BaseCheckpoint, GenerationInput, GenerationPlan, GenerationRequest, Generator, OutputFormat, check_input,
     prepare_folder, read_last_frames, read_request_file,
@@ -46,6 +46,7 @@ pub(crate) fn run(args: &GenerateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
     let device = worldloop::device::select(&args.device)?;
     let requests = requests(args)?;
     let formats = args.formats()?;
+    dtype(&args.networks.dtype)?;
     let checkpoint = open_checkpoint(&args.networks)?;
     let jobs = jobs(args, requests, &checkpoint)?;
     prepare_folder(&args.out)?;
@@ -102,7 +103,10 @@ fn open_checkpoint(networks: &NetworkArgs) -> anyhow::Result<BaseCheckpoint> {
             model.licence
         );
     };
-    let checkpoint = BaseCheckpoint::open(path, networks.vae.as_deref(), model.as_ref())?;
+    let checkpoint = BaseCheckpoint::open(path, model.as_ref())?;
+    if checkpoint.is_random() {
+        eprintln!("note: the weights of `{}` were drawn, not trained: what comes out means nothing", path.display());
+    }
     if !checkpoint.alternatives.is_empty() {
         eprintln!(
             "note: taken for {}; the weights could be {} too, --model says which",
@@ -123,7 +127,7 @@ fn jobs(
     let networks = &args.networks;
     let library = EmbeddingLibrary::open(
         &networks.prompt_embedding,
-        Some(&checkpoint.embeddings_folder()),
+        checkpoint.embeddings(),
         networks.negative_embedding.as_deref(),
         limits.text_width,
     )?;
@@ -134,6 +138,14 @@ fn jobs(
         Ok(Job { request, plan, texts })
     };
     requests.into_iter().map(job).collect()
+}
+
+fn dtype(name: &str) -> anyhow::Result<DType> {
+    match name {
+        "f32" => Ok(DType::F32),
+        "bf16" => Ok(DType::BF16),
+        other => bail!("there is no precision `{other}` for a transformer, expected one of: f32, bf16"),
+    }
 }
 
 fn note_left_out_texts(jobs: &[Job]) {
@@ -162,7 +174,7 @@ fn open_workshop<'a>(
     Ok(Workshop {
         args,
         formats,
-        generator: checkpoint.load(device)?,
+        generator: checkpoint.load(dtype(&args.networks.dtype)?, device)?,
         encoded,
         text_width,
         prompts: Projected::default(),
