@@ -68,7 +68,10 @@ impl Progress {
                     *last = Some(Instant::now());
                     let secs = self.started.elapsed().as_secs();
                     let left = time_left(position, self.total, secs);
-                    eprintln!("{} {position}/{} after {secs} s{left} {message}", self.label, self.total);
+                    eprintln!(
+                        "{} {position}/{} after {secs} s{left} {message}",
+                        self.label, self.total
+                    );
                 }
             }
         }

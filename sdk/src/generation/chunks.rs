@@ -142,7 +142,11 @@ mod tests {
             let error = chunking.plan(100, given, 4).expect_err("it does not fit");
             error.to_string()
         };
-        assert!(message(9, 9, 1).contains("smaller than the chunk"), "{}", message(9, 9, 1));
+        assert!(
+            message(9, 9, 1).contains("smaller than the chunk"),
+            "{}",
+            message(9, 9, 1)
+        );
         assert!(message(9, 4, 1).contains("1 or 5"), "{}", message(9, 4, 1));
         assert!(message(5, 1, 5).contains("5 given frames"), "{}", message(5, 1, 5));
     }

@@ -131,7 +131,11 @@ mod tests {
         let halved = cover(&picture(40, 20), [10, 10]);
         assert_eq!(halved.dimensions(), (10, 10));
         // Column 5 of 20 stood between the columns 10 and 11 of 40.
-        assert!(halved.get_pixel(0, 5)[0].abs_diff(10) <= 1, "{:?}", halved.get_pixel(0, 5));
+        assert!(
+            halved.get_pixel(0, 5)[0].abs_diff(10) <= 1,
+            "{:?}",
+            halved.get_pixel(0, 5)
+        );
     }
 
     #[test]
@@ -155,10 +159,18 @@ mod tests {
         let last: Vec<u8> = read(5).unwrap().iter().map(|frame| frame.get_pixel(0, 0)[0]).collect();
         assert_eq!(last, [2, 3, 4, 5, 6]);
         let message = read(9).unwrap_err().to_string();
-        assert!(message.contains("7 frames") && message.contains("at least 9"), "{message}");
+        assert!(
+            message.contains("7 frames") && message.contains("at least 9"),
+            "{message}"
+        );
         let one = folder.path().join("003.png");
-        let message = read_last_frames(&one, 5, InferenceType::Video2World, [4, 4]).unwrap_err().to_string();
-        assert!(message.contains("1 frames") && message.contains("video2world"), "{message}");
+        let message = read_last_frames(&one, 5, InferenceType::Video2World, [4, 4])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("1 frames") && message.contains("video2world"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -66,7 +66,11 @@ impl Generator {
         input: GenerationInput<'_>,
         mut progress: impl FnMut() -> ControlFlow<()>,
     ) -> Option<Vec<RgbImage>> {
-        assert_eq!(input.given.len(), plan.given, "the plan has another number of given frames");
+        assert_eq!(
+            input.given.len(),
+            plan.given,
+            "the plan has another number of given frames"
+        );
         let mut video: Vec<RgbImage> = Vec::with_capacity(plan.frames);
         for chunk in &plan.chunks {
             let given = given_frames(*chunk, &video, input);

@@ -180,7 +180,9 @@ mod tests {
         };
         assert_eq!(names(folder.path()), ["a-frames", "a.gif"]);
         assert_eq!(names(&folder.path().join("a-frames")), ["00000.png", "00001.png"]);
-        let last = image::open(folder.path().join("a-frames/00001.png")).unwrap().into_rgb8();
+        let last = image::open(folder.path().join("a-frames/00001.png"))
+            .unwrap()
+            .into_rgb8();
         assert_eq!(last, frames(2)[1]);
     }
 

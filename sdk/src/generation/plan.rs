@@ -76,7 +76,8 @@ impl ModelLimits {
             return Err(unable(without_actions, advice));
         }
         if network.conditioning.views.is_some() || network.conditioning.camera.is_some() {
-            let advice = "it makes several views, or needs camera poses; choose a model for one camera (`worldloop models`)";
+            let advice =
+                "it makes several views, or needs camera poses; choose a model for one camera (`worldloop models`)";
             return Err(unable("a video of one camera", advice));
         }
         if network.in_channels != vae.z_dim {
@@ -185,7 +186,10 @@ impl ModelLimits {
         Err(GenerationError::Unable {
             model: self.name.clone(),
             what: format!("{} videos", inference_type.name()),
-            advice: format!("it starts from {}; choose another model (`worldloop models`)", given.join(" or ")),
+            advice: format!(
+                "it starts from {}; choose another model (`worldloop models`)",
+                given.join(" or ")
+            ),
         })
     }
 
@@ -277,12 +281,16 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_the_reference() {
-        let plan = released("predict2.5-2b/post-trained").plan(&request(RequestFields::default())).unwrap();
+        let plan = released("predict2.5-2b/post-trained")
+            .plan(&request(RequestFields::default()))
+            .unwrap();
         assert_eq!((plan.size, plan.frames, plan.num_chunks()), ([704, 1280], 93, 1));
         assert_eq!((flow(&plan).guidance_scale, flow(&plan).num_steps), (7.0, 35));
         // The Karras table has one evaluation more than steps.
         assert_eq!((plan.num_steps(), plan.is_guided()), (36, true));
-        let plan = released("predict2.5-2b/pre-trained").plan(&request(RequestFields::default())).unwrap();
+        let plan = released("predict2.5-2b/pre-trained")
+            .plan(&request(RequestFields::default()))
+            .unwrap();
         assert_eq!(plan.num_steps(), 35);
     }
 
@@ -308,13 +316,19 @@ mod tests {
             ..RequestFields::default()
         };
         let message = distilled.plan(&request(fields)).unwrap_err().to_string();
-        assert!(message.contains("image2world") && message.contains("starts from text"), "{message}");
+        assert!(
+            message.contains("image2world") && message.contains("starts from text"),
+            "{message}"
+        );
         let fields = RequestFields {
             num_steps: Some(35),
             ..RequestFields::default()
         };
         let message = distilled.plan(&request(fields)).unwrap_err().to_string();
-        assert!(message.contains("35 steps") && message.contains("distilled to 4"), "{message}");
+        assert!(
+            message.contains("35 steps") && message.contains("distilled to 4"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -330,7 +344,11 @@ mod tests {
         };
         assert!(message(12, None).contains("9 or 13"), "{}", message(12, None));
         assert!(message(97, None).contains("at most 93"), "{}", message(97, None));
-        assert!(message(5, Some("a.mp4")).contains("at least 9"), "{}", message(5, Some("a.mp4")));
+        assert!(
+            message(5, Some("a.mp4")).contains("at least 9"),
+            "{}",
+            message(5, Some("a.mp4"))
+        );
     }
 
     #[test]
@@ -354,9 +372,13 @@ mod tests {
     #[test]
     fn networks_with_actions_and_views_are_sent_elsewhere() {
         let vae = WanVaeConfig::wan2_1();
-        let message = ModelLimits::new("m", &DitConfig::action_cond_2b(), &vae, None).unwrap_err().to_string();
+        let message = ModelLimits::new("m", &DitConfig::action_cond_2b(), &vae, None)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("worldloop rollout"), "{message}");
-        let message = ModelLimits::new("m", &DitConfig::auto_multiview_2b(), &vae, None).unwrap_err().to_string();
+        let message = ModelLimits::new("m", &DitConfig::auto_multiview_2b(), &vae, None)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("several views"), "{message}");
     }
 }

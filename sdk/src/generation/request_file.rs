@@ -103,7 +103,8 @@ fn whole_file(path: &Path, text: &str) -> Result<Vec<RequestFields>, GenerationE
         Value::Object(mut object) => match object.remove(SAMPLES) {
             None => Ok(vec![fields(path, "the file", object.into())?]),
             Some(samples) => {
-                let samples = serde_json::from_value(samples).map_err(|source| parse_error(path, "`samples`", source))?;
+                let samples =
+                    serde_json::from_value(samples).map_err(|source| parse_error(path, "`samples`", source))?;
                 with_samples(path, object, samples)
             }
         },
@@ -149,7 +150,10 @@ fn check_names(path: &Path, samples: &[RequestFields]) -> Result<(), GenerationE
     let mut names = BTreeSet::new();
     for (index, sample) in samples.iter().enumerate() {
         let Some(name) = sample.name.as_deref() else {
-            return Err(GenerationError::NoName { path, sample: index + 1 });
+            return Err(GenerationError::NoName {
+                path,
+                sample: index + 1,
+            });
         };
         if !names.insert(name) {
             let name = name.to_owned();
@@ -248,7 +252,9 @@ impl RequestFields {
             input_path: self.input_path.filter(|_| inference_type != InferenceType::Text2World),
             seed: self.seed.unwrap_or(0),
             guidance: self.guidance,
-            resolution: self.resolution.map_or(Ok(Resolution::Model), |text| Resolution::parse(&text))?,
+            resolution: self
+                .resolution
+                .map_or(Ok(Resolution::Model), |text| Resolution::parse(&text))?,
             num_output_frames,
             num_steps: self.num_steps,
             chunking,

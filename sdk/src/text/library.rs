@@ -188,14 +188,20 @@ mod tests {
         let beside = [empty.clone(), other.clone()];
         let library = EmbeddingLibrary::open(&[cube, ball.clone()], &beside, None, WIDTH).unwrap();
         let prompt = |request: GenerationRequest| library.sources(&request, false, false).map(|texts| texts.prompt);
-        assert_eq!(prompt(request(Some("roll the ball"), None)).unwrap(), TextSource::File(ball));
+        assert_eq!(
+            prompt(request(Some("roll the ball"), None)).unwrap(),
+            TextSource::File(ball)
+        );
         assert_eq!(prompt(request(Some("other"), None)).unwrap(), TextSource::File(other));
         let message = prompt(request(Some("jump"), None)).unwrap_err().to_string();
         for part in ["jump", "push the cube", "worldloop embed", "--text-encoder"] {
             assert!(message.contains(part), "{message}");
         }
         let message = prompt(request(None, None)).unwrap_err().to_string();
-        assert!(message.contains("--prompt TEXT") && message.contains("roll the ball"), "{message}");
+        assert!(
+            message.contains("--prompt TEXT") && message.contains("roll the ball"),
+            "{message}"
+        );
         let library = EmbeddingLibrary::open(&[], &beside, None, WIDTH).unwrap();
         let texts = library.sources(&request(None, None), false, false).unwrap();
         assert_eq!(texts.prompt, TextSource::File(empty));
@@ -216,11 +222,17 @@ mod tests {
         let encoded = TextSource::Prompt(NEGATIVE_PROMPT.to_owned());
         assert_eq!(negative(&request(None, None), true).unwrap(), encoded);
         let message = negative(&request(None, Some("blur")), false).unwrap_err().to_string();
-        assert!(message.contains("negative prompt") && message.contains("blur"), "{message}");
+        assert!(
+            message.contains("negative prompt") && message.contains("blur"),
+            "{message}"
+        );
         let library = EmbeddingLibrary::open(&[cube], &[], Some(&bad), WIDTH).unwrap();
         let texts = library.sources(&request(None, None), true, false).unwrap();
         assert_eq!(texts.negative, Some(TextSource::File(bad)));
-        assert_eq!(library.sources(&request(None, None), false, false).unwrap().negative, None);
+        assert_eq!(
+            library.sources(&request(None, None), false, false).unwrap().negative,
+            None
+        );
     }
 
     #[test]

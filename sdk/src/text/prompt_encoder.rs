@@ -123,8 +123,9 @@ impl PromptEncoder {
             None => TextEncoder::load(&self.config, &self.source, to_dtype(self.dtype), &self.device)?.0,
         };
         let encoder = self.encoder.insert(encoder);
-        let embedding =
-            TextEmbedding::encode_by_layer(encoder, prompt, &ids, |layers| progress(EncodingProgress { layers, of }))?;
+        let embedding = TextEmbedding::encode_by_layer(encoder, prompt, &ids, |layers| {
+            progress(EncodingProgress { layers, of })
+        })?;
         if let Some((common, cache)) = &common {
             let _ = cache.keep(&self.fingerprint, self.dtype, *common, &embedding);
         }

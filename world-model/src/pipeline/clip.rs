@@ -121,3 +121,42 @@ pub fn sample_clip_in_few_steps(
         video,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::dit::{ConditioningConfig, DitConfig};
+    use crate::vae::WanVaeConfig;
+
+    #[test]
+    fn a_distilled_clip_takes_one_evaluation_per_angle() {
+        let device = Device::flex();
+        let vae = WanVaeConfig::tiny().init(&device);
+        let dit = DitConfig {
+            in_channels: 8,
+            out_channels: 8,
+            timestep_scale: 1.0,
+            ..DitConfig::tiny().with_conditioning(ConditioningConfig::new())
+        }
+        .init(&device);
+        let context = dit.project_context(Tensor::random([1, 4, 40], Distribution::Default, &device));
+        let noise = Tensor::<5>::random([1, 8, 2, 4, 4], Distribution::Normal(0.0, 1.0), &device);
+        let input = ClipInput {
+            given: None,
+            noise,
+            context: &context,
+            negative: None,
+            action: None,
+            rope: None,
+        };
+        let mut evaluations = 0;
+        let output = sample_clip_in_few_steps(&TrigFlow::four_steps(), &vae, &dit, input, || evaluations += 1);
+        assert_eq!(evaluations, 4);
+        assert_eq!(output.latents.dims(), [1, 8, 2, 4, 4]);
+        assert_eq!(output.video.dims(), [1, 3, 5, 16, 16]);
+        let largest: f32 = output.video.abs().max().into_scalar();
+        assert!(largest.is_finite() && largest > 0.0, "{largest}");
+    }
+}

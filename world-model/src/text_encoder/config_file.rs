@@ -113,7 +113,10 @@ mod tests {
     fn no_file_corrects_nothing_and_a_wrong_one_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = with_config_file(TextEncoderConfig::tiny(), folder.path()).expect("nothing to read");
-        assert_eq!(config.num_attention_heads, TextEncoderConfig::tiny().num_attention_heads);
+        assert_eq!(
+            config.num_attention_heads,
+            TextEncoderConfig::tiny().num_attention_heads
+        );
         for text in ["{", r#"{"num_attention_heads": 5}"#] {
             let message = corrected(text).expect_err("it does not fit").to_string();
             assert!(message.contains(FILE), "{message}");

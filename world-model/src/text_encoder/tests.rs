@@ -103,7 +103,12 @@ fn a_checkpoint_has_the_name_of_its_weights() {
     assert_eq!(name(&encoder), name(&encoder));
     assert_eq!(name(&encoder).len(), 16);
     let mut other = encoder.clone();
-    let bias = other.layers[0].self_attn.q_proj.bias.take().expect("queries have a bias");
+    let bias = other.layers[0]
+        .self_attn
+        .q_proj
+        .bias
+        .take()
+        .expect("queries have a bias");
     other.layers[0].self_attn.q_proj.bias = Some(bias.map(|bias| bias + 1e-3));
     assert_ne!(name(&encoder), name(&other));
 }

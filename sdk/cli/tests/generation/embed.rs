@@ -17,7 +17,10 @@ fn run(folder: &Path, arguments: &str) -> std::process::Output {
 fn a_build_without_a_tokenizer_says_how_to_get_one() {
     let folder = tempfile::tempdir().unwrap();
     tiny::write_text_encoder(&folder.path().join("encoder"), 1);
-    let output = run(folder.path(), "embed --text-encoder encoder --prompt cube --out cube.safetensors");
+    let output = run(
+        folder.path(),
+        "embed --text-encoder encoder --prompt cube --out cube.safetensors",
+    );
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(message.contains("--features tokenizer"), "{message}");
@@ -73,7 +76,10 @@ mod with_tokenizer {
         tiny::write_text_encoder(&path.join("encoder"), 1);
         tiny::write_text_encoder(&path.join("other"), 2);
         let empty = |encoder: &str| {
-            json(path, &format!("embed --text-encoder {encoder} --empty --out empty.safetensors --json"))
+            json(
+                path,
+                &format!("embed --text-encoder {encoder} --empty --out empty.safetensors --json"),
+            )
         };
         assert_eq!(empty("encoder")["from_cache"], false);
         let first = std::fs::read(path.join("empty.safetensors")).unwrap();
@@ -94,14 +100,30 @@ mod with_tokenizer {
         let path = folder.path();
         tiny::write_text_encoder(&path.join("encoder"), 1);
         let refused = super::super::refused;
-        refused(path, "embed --text-encoder gone --empty --out a", &["gone", "tokenizer.json"]);
+        refused(
+            path,
+            "embed --text-encoder gone --empty --out a",
+            &["gone", "tokenizer.json"],
+        );
         refused(
             path,
             "embed --text-encoder tiny/tokenizer.pth --tokenizer encoder --empty --out a",
             &["no text encoder but a video VAE"],
         );
-        refused(path, "embed --text-encoder encoder --empty --dtype int8 --out a", &["int8", "bf16, f32"]);
-        refused(path, "embed --text-encoder encoder --empty --out gone/a.safetensors", &["gone/a.safetensors"]);
-        refused(path, "embed --text-encoder encoder --prompt-file gone.txt --out a", &["gone.txt"]);
+        refused(
+            path,
+            "embed --text-encoder encoder --empty --dtype int8 --out a",
+            &["int8", "bf16, f32"],
+        );
+        refused(
+            path,
+            "embed --text-encoder encoder --empty --out gone/a.safetensors",
+            &["gone/a.safetensors"],
+        );
+        refused(
+            path,
+            "embed --text-encoder encoder --prompt-file gone.txt --out a",
+            &["gone.txt"],
+        );
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use tempfile::TempDir;
+use worldloop::data::VideoReader;
 use worldloop::device::DType;
 use worldloop::generation::BaseCheckpoint;
 use worldloop::world_model::Frame;
@@ -54,7 +55,10 @@ fn frames(folder: &Path, name: &str) -> Vec<RgbImage> {
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.sort();
-    let frames: Vec<RgbImage> = paths.iter().map(|path| image::open(path).unwrap().into_rgb8()).collect();
+    let frames: Vec<RgbImage> = paths
+        .iter()
+        .map(|path| image::open(path).unwrap().into_rgb8())
+        .collect();
     let size = (SIZE[1] as u32, SIZE[0] as u32);
     assert!(frames.iter().all(|frame| frame.dimensions() == size));
     frames
@@ -65,7 +69,11 @@ fn expected(folder: &Path, given: &[RgbImage], count: usize) -> Vec<Vec<u8>> {
     let device = worldloop::device::select("cpu").unwrap();
     let generator = BaseCheckpoint::open(&folder.join("tiny"), None).unwrap();
     let generator = generator.load(DType::F32, &device).unwrap();
-    let text = |file: &str| TextEmbedding::load(folder.join("tiny").join(file), 40, &device).unwrap().text();
+    let text = |file: &str| {
+        TextEmbedding::load(folder.join("tiny").join(file), 40, &device)
+            .unwrap()
+            .text()
+    };
     let context = generator.dit.project_context(text("push_the_cube.safetensors"));
     let negative = generator.dit.project_context(text("negative_prompt.safetensors"));
     let given: Vec<Frame> = given
@@ -110,9 +118,15 @@ fn text_image_and_video_become_what_the_pipeline_samples() {
     let cube = "--prompt-path cube.txt --seed 7 --out out --json";
     std::fs::write(path.join("cube.txt"), "push the cube\n").unwrap();
     for (name, input, count, given) in cases {
-        let line = succeeds(path, &format!("generate {TINY} {cube} {input} --name {name} --frames {count}"));
+        let line = succeeds(
+            path,
+            &format!("generate {TINY} {cube} {input} --name {name} --frames {count}"),
+        );
         let told: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!((&told["inference_type"], &told["frames"]), (&name.into(), &count.into()));
+        assert_eq!(
+            (&told["inference_type"], &told["frames"]),
+            (&name.into(), &count.into())
+        );
         assert_eq!((&told["height"], &told["width"]), (&32.into(), &48.into()));
         let made = frames(&path.join("out"), name);
         assert_eq!(made.len(), count);
@@ -134,7 +148,10 @@ fn the_prompt_and_its_opposite_decide_the_video() {
         ("unguided", format!("--prompt-path cube.txt {blur} --guidance 0")),
         ("half", "--prompt-path cube.txt --dtype bf16".into()),
     ] {
-        succeeds(path, &format!("generate {TINY} --frames 5 --name {name} --out out {rest}"));
+        succeeds(
+            path,
+            &format!("generate {TINY} --frames 5 --name {name} --out out {rest}"),
+        );
     }
     let made = ["empty", "cube", "sharp", "unguided", "half"].map(|name| raw(&frames(&path.join("out"), name)));
     for (index, video) in made.iter().enumerate() {
@@ -152,7 +169,10 @@ fn the_seed_decides_the_video() {
     let folder = folder();
     let path = folder.path();
     for (name, seed) in [("a", 1), ("b", 1), ("c", 2)] {
-        succeeds(path, &format!("generate {TINY} --frames 5 --seed {seed} --name {name} --out out"));
+        succeeds(
+            path,
+            &format!("generate {TINY} --frames 5 --seed {seed} --name {name} --out out"),
+        );
     }
     let made = ["a", "b", "c"].map(|name| raw(&frames(&path.join("out"), name)));
     assert_eq!(made[0], made[1]);
@@ -165,7 +185,10 @@ fn a_long_video_goes_on_where_its_chunks_end() {
     let path = folder.path();
     let long = "--autoregressive --chunk-size 9 --input table.png --prompt-embedding cube.safetensors";
     tiny::write_embedding(&path.join("cube.safetensors"), "another cube");
-    succeeds(path, &format!("generate {TINY} {long} --frames 15 --chunk-overlap 1 --name long --out out"));
+    succeeds(
+        path,
+        &format!("generate {TINY} {long} --frames 15 --chunk-overlap 1 --name long --out out"),
+    );
     let line = succeeds(
         path,
         &format!("generate {TINY} {long} --frames 9 --name one --out out --json"),
@@ -183,6 +206,46 @@ fn a_long_video_goes_on_where_its_chunks_end() {
 }
 
 #[test]
+fn the_overlap_of_the_reference_is_a_named_mode() {
+    let folder = folder();
+    let path = folder.path();
+    let long =
+        "--input table.png --autoregressive --frames 33 --chunk-size 21 --chunk-overlap 5 --guidance 0 --out out";
+    succeeds(path, &format!("generate {TINY} {long} --name frames"));
+    succeeds(path, &format!("generate {TINY} {long} --name latents --like-reference"));
+    let [mended, upstream] = ["frames", "latents"].map(|name| raw(&frames(&path.join("out"), name)));
+    assert_eq!((mended.len(), upstream.len()), (33, 33));
+    assert_eq!(mended[..21], upstream[..21]);
+    assert_ne!(mended[21..], upstream[21..]);
+}
+
+#[test]
+fn videos_and_animations_are_written_and_read_again() {
+    let folder = folder();
+    let path = folder.path();
+    succeeds(
+        path,
+        &format!("generate {TINY},gif --frames 5 --fps 8 --name a --out out"),
+    );
+    let mut inputs = vec!["out/a.gif", "out/a-frames"];
+    if worldloop::generation::has_ffmpeg() {
+        succeeds(
+            path,
+            &format!("generate {TINY},mp4 --frames 5 --fps 8 --name a --out out"),
+        );
+        inputs.push("out/a.mp4");
+    } else {
+        eprintln!("SKIPPED: videos need the program ffmpeg");
+    }
+    for (index, input) in inputs.into_iter().enumerate() {
+        assert_eq!(VideoReader::open(path.join(input)).unwrap().count(), 5, "{input}");
+        let on = format!("generate {TINY} --frames 9 --input {input} --guidance 0 --name on{index} --out out --json");
+        let told: Value = serde_json::from_str(&succeeds(path, &on)).unwrap();
+        assert_eq!(told["inference_type"], "video2world", "{input}");
+    }
+}
+
+#[test]
 fn a_request_file_goes_on_after_a_kill() {
     let folder = folder();
     let path = folder.path();
@@ -194,7 +257,12 @@ fn a_request_file_goes_on_after_a_kill() {
     let told = |text: &str| -> Vec<(String, bool)> {
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines
-            .map(|line| (line["name"].as_str().unwrap().to_owned(), line["skipped"].as_bool().unwrap()))
+            .map(|line| {
+                (
+                    line["name"].as_str().unwrap().to_owned(),
+                    line["skipped"].as_bool().unwrap(),
+                )
+            })
             .collect()
     };
     let entry = |name: &str, skipped| (name.to_owned(), skipped);
@@ -213,13 +281,22 @@ fn a_request_file_goes_on_after_a_kill() {
 fn mistakes_are_told_in_one_sentence_before_any_work() {
     let folder = folder();
     let path = folder.path();
-    std::fs::write(path.join("two.json"), r#"{"name": "a", "prompt": "p", "prompt_path": "p.txt"}"#).unwrap();
+    std::fs::write(
+        path.join("two.json"),
+        r#"{"name": "a", "prompt": "p", "prompt_path": "p.txt"}"#,
+    )
+    .unwrap();
     std::fs::write(path.join("key.jsonl"), r#"{"name": "a", "prompt": "p", "sede": 1}"#).unwrap();
     std::fs::write(path.join("file"), "in the way").unwrap();
     tiny::write_text_encoder(&path.join("encoder"), 1);
     let tiny = |rest: &str| format!("generate --checkpoint tiny --out out {rest}");
-    let cases: [(String, &[&str]); 18] = [
-        ("generate --model nope --checkpoint tiny --out out".into(), &["nope", "predict2.5-2b/distilled"]),
+    std::fs::create_dir(path.join("actions")).unwrap();
+    tiny::write_action_checkpoint(&path.join("actions"));
+    let cases: [(String, &[&str]); 20] = [
+        (
+            "generate --model nope --checkpoint tiny --out out".into(),
+            &["nope", "predict2.5-2b/distilled"],
+        ),
         ("generate --out out".into(), &["--checkpoint"]),
         (
             "generate --model predict2.5-2b/pre-trained --out out".into(),
@@ -230,12 +307,23 @@ fn mistakes_are_told_in_one_sentence_before_any_work() {
             &["can't be predict2.5-2b/pre-trained", "no released model"],
         ),
         ("generate --checkpoint gone --out out".into(), &["gone"]),
-        ("generate --checkpoint tiny/tokenizer.pth --out out".into(), &["no diffusion transformer", "a video VAE"]),
+        (
+            "generate --checkpoint tiny/tokenizer.pth --out out".into(),
+            &["no diffusion transformer", "a video VAE"],
+        ),
         (tiny(""), &["--resolution"]),
         (tiny("--resolution 60,96"), &["48,96", "64,96", "16"]),
         (tiny("--resolution wide"), &["wide", "720robocasa"]),
         (tiny("--resolution 32,48 --frames 6"), &["6 frames", "5 or 9"]),
         (tiny("--resolution 32,48 --input gone.png"), &["gone.png"]),
+        (
+            tiny("--resolution 32,48 --prompt p --prompt-path p.txt"),
+            &["prompt_path", "`video`"],
+        ),
+        (
+            "generate --checkpoint actions --out out".into(),
+            &["actions", "worldloop rollout"],
+        ),
         (tiny("--request two.json"), &["prompt_path", "`a`"]),
         (tiny("--request key.jsonl"), &["line 1", "sede", "`seed`"]),
         (
@@ -244,7 +332,10 @@ fn mistakes_are_told_in_one_sentence_before_any_work() {
         ),
         (tiny("--resolution 32,48 --dtype f8"), &["f8", "f32, bf16"]),
         (tiny("--resolution 32,48 --format avi"), &["avi", "mp4, gif, png"]),
-        (tiny("--resolution 32,48 --negative-prompt blur"), &["negative prompt", "blur"]),
+        (
+            tiny("--resolution 32,48 --negative-prompt blur"),
+            &["negative prompt", "blur"],
+        ),
         (
             "generate --checkpoint tiny --resolution 32,48 --out file/out".into(),
             &["file/out", "--out"],

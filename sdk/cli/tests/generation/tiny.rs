@@ -17,6 +17,12 @@ pub(crate) fn write_checkpoint(folder: &Path) {
     RandomCheckpoint::base_tiny().write(folder, 3, &device).unwrap();
 }
 
+/// Writes an action-conditioned network with its VAE.
+pub(crate) fn write_action_checkpoint(folder: &Path) {
+    let device = device::select("cpu").unwrap();
+    RandomCheckpoint::action_cond_tiny().write(folder, 3, &device).unwrap();
+}
+
 /// Writes an embedding of a prompt, the same for the same prompt.
 pub(crate) fn write_embedding(path: &Path, prompt: &str) {
     let device = device::select("cpu").unwrap();

@@ -33,8 +33,14 @@ fn the_form_with_samples_shares_settings() {
     assert_eq!(requests[1].input_path, Some(folder.path().join("in/cube.png")));
     for request in &requests {
         assert_eq!(request.inference_type, InferenceType::Image2World);
-        assert_eq!((request.seed, request.guidance, request.num_steps), (1, Some(5.0), None));
-        let size = Resolution::Pixels { height: 432, width: 768 };
+        assert_eq!(
+            (request.seed, request.guidance, request.num_steps),
+            (1, Some(5.0), None)
+        );
+        let size = Resolution::Pixels {
+            height: 432,
+            width: 768,
+        };
         assert_eq!((request.resolution, request.num_output_frames), (size, Some(93)));
         assert_eq!(request.negative_prompt, NEGATIVE_PROMPT);
     }
@@ -72,7 +78,10 @@ fn every_key_of_a_sample_is_read() {
     };
     assert_eq!(requests[0], expected);
     assert_eq!(requests[1].inference_type, InferenceType::Text2World);
-    assert_eq!((requests[1].seed, requests[1].guidance, requests[1].chunking), (0, None, None));
+    assert_eq!(
+        (requests[1].seed, requests[1].guidance, requests[1].chunking),
+        (0, None, None)
+    );
 }
 
 #[test]
@@ -91,7 +100,10 @@ fn flags_override_fields_and_the_prompt_with_its_file() {
     };
     let request = flags.or(&own).resolve(false).unwrap();
     assert_eq!(request.prompt.as_deref(), Some("p"));
-    assert_eq!((request.name.as_str(), request.seed, request.num_steps), ("a", 4, Some(9)));
+    assert_eq!(
+        (request.name.as_str(), request.seed, request.num_steps),
+        ("a", 4, Some(9))
+    );
 }
 
 #[test]
@@ -114,9 +126,21 @@ fn the_number_of_frames_counts_unless_the_reference_is_followed() {
 fn unknown_keys_are_told_with_the_known_ones() {
     for (name, text, place) in [
         ("a.json", r#"{"name": "a", "prompt": "p", "sede": 1}"#, "the file"),
-        ("a.json", r#"{"sede": 1, "samples": {"a": {"prompt": "p"}}}"#, "the file"),
-        ("a.json", r#"{"samples": {"a": {"prompt": "p", "sede": 1}}}"#, "sample `a`"),
-        ("a.json", r#"[{"name": "a", "prompt": "p"}, {"name": "b", "sede": 1}]"#, "sample 2"),
+        (
+            "a.json",
+            r#"{"sede": 1, "samples": {"a": {"prompt": "p"}}}"#,
+            "the file",
+        ),
+        (
+            "a.json",
+            r#"{"samples": {"a": {"prompt": "p", "sede": 1}}}"#,
+            "sample `a`",
+        ),
+        (
+            "a.json",
+            r#"[{"name": "a", "prompt": "p"}, {"name": "b", "sede": 1}]"#,
+            "sample 2",
+        ),
         ("a.jsonl", "{\"name\": \"a\"}\n{\"sede\": 1}", "line 2"),
     ] {
         let message = message(name, text);
@@ -138,7 +162,11 @@ fn files_that_are_no_requests_are_named() {
         ("a.json", r#"{"prompt": "p"}"#, "`name`"),
         ("a.json", r#"[{"name": "a"}, {"name": "a"}]"#, "`a`"),
         ("a.json", r#"{"name": "a", "seed": -1}"#, "-1"),
-        ("a.json", r#"{"name": "a", "inference_type": "text2image"}"#, "text2world"),
+        (
+            "a.json",
+            r#"{"name": "a", "inference_type": "text2image"}"#,
+            "text2world",
+        ),
     ] {
         let message = message(name, text);
         assert!(message.contains(name) && message.contains(part), "{text}: {message}");
@@ -157,9 +185,21 @@ fn samples_that_contradict_themselves_are_refused() {
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
     let prompt_path = Some("p.txt".into());
-    refused(RequestFields { prompt_path, ..sample() }, ["prompt_path", "`a`"]);
+    refused(
+        RequestFields {
+            prompt_path,
+            ..sample()
+        },
+        ["prompt_path", "`a`"],
+    );
     let inference_type = Some(InferenceType::Image2World);
-    refused(RequestFields { inference_type, ..sample() }, ["image2world", "input"]);
+    refused(
+        RequestFields {
+            inference_type,
+            ..sample()
+        },
+        ["image2world", "input"],
+    );
     let guidance = Some(-1.0);
     refused(RequestFields { guidance, ..sample() }, ["guidance", "at least 0"]);
     let num_steps = Some(0);

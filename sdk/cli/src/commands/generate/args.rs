@@ -79,7 +79,7 @@ pub(super) struct SampleArgs {
     #[arg(long)]
     prompt: Option<String>,
     /// File with the prompt.
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    #[arg(long, value_name = "FILE")]
     prompt_path: Option<PathBuf>,
     /// What is to be avoided; without it, the reference's list of flaws.
     #[arg(long)]

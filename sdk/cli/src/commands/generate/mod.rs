@@ -93,7 +93,9 @@ fn open_checkpoint(networks: &NetworkArgs) -> anyhow::Result<BaseCheckpoint> {
     let model = networks.model.as_deref().map(ReleasedModel::find).transpose()?;
     let Some(path) = &networks.checkpoint else {
         let Some(model) = model else {
-            bail!("there are no weights to generate with: pass --checkpoint PATH (`worldloop models` lists what is released)");
+            bail!(
+                "there are no weights to generate with: pass --checkpoint PATH (`worldloop models` lists what is released)"
+            );
         };
         let (file, repository) = (model.weights.file, model.weights.repository);
         bail!(
@@ -105,7 +107,10 @@ fn open_checkpoint(networks: &NetworkArgs) -> anyhow::Result<BaseCheckpoint> {
     };
     let checkpoint = BaseCheckpoint::open(path, model.as_ref())?;
     if checkpoint.is_random() {
-        eprintln!("note: the weights of `{}` were drawn, not trained: what comes out means nothing", path.display());
+        eprintln!(
+            "note: the weights of `{}` were drawn, not trained: what comes out means nothing",
+            path.display()
+        );
     }
     if !checkpoint.alternatives.is_empty() {
         eprintln!(
@@ -192,7 +197,9 @@ impl Workshop<'_> {
             None => Vec::new(),
         };
         let (encoded, generator) = (&self.encoded, &self.generator);
-        let context = self.prompts.get(&texts.prompt, encoded, generator, [0, self.text_width])?;
+        let context = self
+            .prompts
+            .get(&texts.prompt, encoded, generator, [0, self.text_width])?;
         let size = [context.num_tokens(), self.text_width];
         let negative = match &texts.negative {
             Some(source) => Some(self.negatives.get(source, encoded, generator, size)?),
