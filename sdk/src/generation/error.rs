@@ -102,7 +102,7 @@ pub enum GenerationError {
     },
     /// A resolution that is none.
     #[error(
-        "`{found}` is no resolution: expected none, HEIGHT,WIDTH such as 704,1280, or a name ({names}), with an aspect \
+        "`{found}` is no resolution: expected none, HEIGHT,WIDTH such as 704,1280 (16384 at most), or a name ({names}), with an aspect \
          after a colon if it is not 16,9 ({aspects})"
     )]
     Resolution {

@@ -20,6 +20,9 @@ use super::resolution::Resolution;
 /// Key of the samples in the older form, which has settings for all of them beside it.
 const SAMPLES: &str = "samples";
 
+/// Frames and steps that can be asked for: 100 000 frames are more than an hour and a half.
+const COUNTS: std::ops::RangeInclusive<usize> = 1..=100_000;
+
 /// Seed of the older form, where none is given.
 const SEED_WITH_SAMPLES: u32 = 1;
 
@@ -196,14 +199,14 @@ impl RequestFields {
     /// # Errors
     /// [`GenerationError`] that names the sample and the field.
     pub fn resolve(self, like_reference: bool) -> Result<GenerationRequest, GenerationError> {
-        let name = self.name.unwrap_or_else(|| "video".to_owned());
+        let name = self.name.clone().unwrap_or_else(|| "video".to_owned());
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
             return Err(GenerationError::Name { name });
         }
-        let prompt = match (self.prompt, self.prompt_path) {
+        let prompt = match (&self.prompt, &self.prompt_path) {
             (Some(_), Some(_)) => return Err(GenerationError::TwoPrompts { name }),
-            (Some(prompt), None) => Some(prompt),
-            (None, Some(path)) => Some(read_prompt(&path)?),
+            (Some(prompt), None) => Some(prompt.clone()),
+            (None, Some(path)) => Some(read_prompt(path)?),
             (None, None) => None,
         };
         let inference_type = self.inference_type.unwrap_or(match &self.input_path {
@@ -214,23 +217,7 @@ impl RequestFields {
         if inference_type != InferenceType::Text2World && self.input_path.is_none() {
             return Err(GenerationError::NoInput { name, inference_type });
         }
-        let field = |field, expected| GenerationError::Field {
-            name: name.clone(),
-            field,
-            expected,
-        };
-        if self.guidance.is_some_and(|scale| !scale.is_finite() || scale < 0.0) {
-            return Err(field("guidance", "a number of at least 0"));
-        }
-        for (value, name) in [
-            (self.num_steps, "num_steps"),
-            (self.num_output_frames, "num_output_frames"),
-            (self.chunk_size, "chunk_size"),
-        ] {
-            if value == Some(0) {
-                return Err(field(name, "at least 1"));
-            }
-        }
+        self.check_ranges(&name)?;
         let is_chunked = self.enable_autoregressive.unwrap_or(false);
         let default = Chunking::DEFAULT;
         let chunking = is_chunked.then(|| Chunking {
@@ -259,6 +246,29 @@ impl RequestFields {
             num_steps: self.num_steps,
             chunking,
         })
+    }
+}
+
+impl RequestFields {
+    fn check_ranges(&self, sample: &str) -> Result<(), GenerationError> {
+        let field = |field, expected| GenerationError::Field {
+            name: sample.to_owned(),
+            field,
+            expected,
+        };
+        if self.guidance.is_some_and(|scale| !scale.is_finite() || scale < 0.0) {
+            return Err(field("guidance", "a number of at least 0"));
+        }
+        for (value, of) in [
+            (self.num_steps, "num_steps"),
+            (self.num_output_frames, "num_output_frames"),
+            (self.chunk_size, "chunk_size"),
+        ] {
+            if value.is_some_and(|value| !COUNTS.contains(&value)) {
+                return Err(field(of, "1 to 100000"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,9 @@ const ASPECTS: [&str; 5] = ["1,1", "4,3", "3,4", "16,9", "9,16"];
 /// Aspect that a name without one has.
 const DEFAULT_ASPECT: &str = "16,9";
 
+/// Sides that can be written out, in pixels.
+const SIDES: std::ops::RangeInclusive<usize> = 1..=16_384;
+
 /// A name and its sizes, `[width, height]` in pixels, one per aspect.
 type Row = (&'static str, [[usize; 2]; ASPECTS.len()]);
 
@@ -79,7 +82,7 @@ impl Resolution {
 
 fn written_out(text: &str) -> Option<Resolution> {
     let (height, width) = text.split_once(',')?;
-    let side = |text: &str| text.trim().parse().ok().filter(|side| *side > 0);
+    let side = |text: &str| text.trim().parse().ok().filter(|side| SIDES.contains(side));
     Some(Resolution::Pixels {
         height: side(height)?,
         width: side(width)?,
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_told_with_the_names() {
-        for text in ["", "64", "0,96", "64,96,3", "720:2,1", "wide", "-1,4"] {
+        for text in ["", "64", "0,96", "64,99999", "64,96,3", "720:2,1", "wide", "-1,4"] {
             let message = Resolution::parse(text).unwrap_err().to_string();
             assert!(message.contains("720robocasa") && message.contains("16,9"), "{message}");
         }
