@@ -1,6 +1,6 @@
 //! Where tensors are computed.
 
-pub use burn::tensor::Device;
+pub use burn::tensor::{DType, Device};
 
 /// A device that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -29,6 +29,8 @@ enum Command {
     Bench(commands::bench::BenchArgs),
     Models(commands::models::ModelsArgs),
     Inspect(commands::inspect::InspectArgs),
+    InitCheckpoint(commands::init_checkpoint::InitCheckpointArgs),
+    Rollout(commands::rollout::RolloutArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
             Command::Bench(args) => commands::bench::run(&args, &stop),
             Command::Models(args) => commands::models::run(&args),
             Command::Inspect(args) => commands::inspect::run(&args, &stop),
+            Command::InitCheckpoint(args) => commands::init_checkpoint::run(&args),
+            Command::Rollout(args) => commands::rollout::run(&args, &stop),
         }
     })
 }

@@ -1,5 +1,6 @@
 //! What the command promises: one clear message and an exit code for every mistake, and nothing lost by a kill.
 
+mod rollouts;
 mod untrained;
 
 use std::collections::BTreeSet;

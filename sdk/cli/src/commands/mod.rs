@@ -3,7 +3,9 @@
 pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
+pub(crate) mod init_checkpoint;
 pub(crate) mod inspect;
 pub(crate) mod models;
 pub(crate) mod record;
+pub(crate) mod rollout;
 pub(crate) mod train;
