@@ -1,5 +1,7 @@
 //! Closed-loop robotics simulation with learned world models.
 
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub mod action_rollout;
 pub mod benchmark;
 pub mod device;
 #[cfg(all(feature = "cloned", feature = "learned", feature = "physics"))]

@@ -91,6 +91,11 @@ impl Drop for Decoder {
     }
 }
 
+/// Returns whether the program `ffmpeg` can be started.
+pub fn ffmpeg_is_installed() -> bool {
+    ffmpeg().arg("-version").output().is_ok()
+}
+
 /// Encodes frames of one size as an mp4 file, under this very path.
 pub(crate) fn encode(path: &Path, frames: &[RgbImage], frame_rate_hz: f64) -> Result<(), VideoError> {
     let (width, height) = frames.first().map_or((0, 0), even_size);

@@ -25,6 +25,7 @@ mod tests;
 pub use dataset::{ActionInfo, CameraInfo, Dataset, DatasetInfo, FORMAT_VERSION};
 pub use episode::{Episode, EpisodeInfo};
 pub use error::DatasetError;
+pub use ffmpeg::ffmpeg_is_installed;
 pub use lanczos::resize_lanczos;
 pub use normalization::{ActionStatistics, action_statistics};
 pub use video_error::VideoError;

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::checkpoint::{CheckpointError, CheckpointWriter, KeyMap, SaveDtype};
+use crate::diffusion::NumpyRandom;
 use crate::dit::{ConditioningConfig, DitConfig};
 use crate::text_encoder::{NEGATIVE_PROMPT, TextEmbedding};
 use crate::vae::WanVaeConfig;
@@ -17,8 +18,8 @@ pub const RANDOM_MARK: &str = "RANDOM_WEIGHTS.txt";
 const MARK_TEXT: &str = "The weights in this folder were drawn at random and trained on nothing. They have the layout of a released \
 checkpoint and show that programs run; what they predict means nothing.\n";
 
-/// Spread of what is added to every weight: a fresh transformer answers zero, whatever it is asked.
-const SPREAD: f64 = 0.02;
+/// Spread of what is added to biases and to scales of norms.
+const SPREAD: f32 = 0.02;
 
 /// Sizes of a checkpoint to be drawn, and the names of its files.
 #[derive(Debug, Clone)]
@@ -75,7 +76,7 @@ impl RandomCheckpoint {
     /// # Errors
     /// [`CheckpointError::Write`].
     pub fn write(&self, folder: &Path, seed: u64, device: &Device) -> Result<Vec<PathBuf>, CheckpointError> {
-        device.seed(seed);
+        let mut drawn = Drawn(NumpyRandom::from_words(&[seed as u32, (seed >> 32) as u32]));
         let transformer = folder.join(self.transformer_file);
         make_folder(transformer.parent().unwrap_or(folder))?;
         // The mark comes first, so that the weights are never there without it.
@@ -84,20 +85,20 @@ impl RandomCheckpoint {
             path: mark.clone(),
             source,
         })?;
-        let dit = self.dit.init(device).map(&mut Shaken);
+        let dit = self.dit.init(device).map(&mut drawn);
         CheckpointWriter::new(SaveDtype::Bf16)
             .with_module("net.", &dit, &KeyMap::dit_nvidia())
             .save_pytorch(&transformer)?;
         let vae = folder.join("tokenizer.pth");
         CheckpointWriter::new(SaveDtype::Bf16)
-            .with_module("", &self.vae.init(device), &KeyMap::vae_original())
+            .with_module("", &self.vae.init(device).map(&mut drawn), &KeyMap::vae_original())
             .save_pytorch(&vae)?;
         let mut files = vec![mark, transformer, vae];
         let shape = [self.text_tokens, self.dit.text_channels()];
         for (file, prompt) in self.prompts {
             let text = folder.join(file);
             let embedding = TextEmbedding {
-                tokens: Tensor::random(shape, Distribution::Normal(0.0, 1.0), device),
+                tokens: drawn.tensor(shape, 1.0, device),
                 prompt: (*prompt).to_owned(),
                 model_fingerprint: format!("random, seed {seed}"),
             };
@@ -115,13 +116,34 @@ fn make_folder(folder: &Path) -> Result<(), CheckpointError> {
     })
 }
 
-/// Moves every weight off its initial value.
-struct Shaken;
+/// Draws weights from the seed alone, whatever else in the process draws random numbers.
+struct Drawn(NumpyRandom);
 
-impl ModuleMapper for Shaken {
+impl Drawn {
+    fn tensor<const D: usize>(&mut self, shape: [usize; D], std: f32, device: &Device) -> Tensor<D> {
+        let values = self.0.standard_normals(shape.iter().product());
+        let values = values.into_iter().map(|value| value * std).collect();
+        Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
+    }
+}
+
+impl ModuleMapper for Drawn {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.lazy_shape().to_vec();
+        let inputs = match shape[..] {
+            [d_input, _] => d_input,
+            _ => shape[1..].iter().product(),
+        };
+        let device = param.lazy_device();
+        if inputs > 1 {
+            let sizes: [usize; D] = std::array::from_fn(|axis| shape[axis]);
+            let weight = self.tensor(sizes, (inputs as f32).sqrt().recip(), &device);
+            let id = param.id;
+            return param.transform_for_load(weight, id);
+        }
+        // Biases and scales of norms, which start at 0 and 1.
         param.map(|weight| {
-            let noise = weight.random_like(Distribution::Normal(0.0, SPREAD));
+            let noise = self.tensor(weight.dims(), SPREAD, &weight.device());
             weight + noise
         })
     }
