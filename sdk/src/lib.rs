@@ -1,5 +1,7 @@
 //! Closed-loop robotics simulation with learned world models.
 
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub mod action_rollout;
 pub mod benchmark;
 pub mod device;
 #[cfg(all(feature = "cloned", feature = "learned", feature = "physics"))]
@@ -7,8 +9,12 @@ pub mod embedded;
 pub mod evaluation;
 #[cfg(all(test, feature = "flex", feature = "learned", feature = "physics"))]
 mod fixtures;
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub mod generation;
 pub mod policy_source;
 pub mod rollout;
+#[cfg(all(feature = "learned", feature = "physics"))]
+pub mod text;
 #[cfg(all(feature = "training", feature = "cloned"))]
 pub mod training;
 #[cfg(feature = "rerun")]

@@ -31,6 +31,10 @@ enum Command {
     Inspect(commands::inspect::InspectArgs),
     Plan(commands::plan::PlanArgs),
     Fetch(commands::fetch::FetchArgs),
+    Generate(commands::generate::GenerateArgs),
+    Embed(commands::embed::EmbedArgs),
+    InitCheckpoint(commands::init_checkpoint::InitCheckpointArgs),
+    Rollout(commands::rollout::RolloutArgs),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +52,10 @@ fn main() -> ExitCode {
             Command::Inspect(args) => commands::inspect::run(&args, &stop),
             Command::Plan(args) => commands::plan::run(&args),
             Command::Fetch(args) => commands::fetch::run(&args, &stop),
+            Command::Generate(args) => commands::generate::run(&args, &stop),
+            Command::Embed(args) => commands::embed::run(&args, &stop),
+            Command::InitCheckpoint(args) => commands::init_checkpoint::run(&args),
+            Command::Rollout(args) => commands::rollout::run(&args, &stop),
         }
     })
 }

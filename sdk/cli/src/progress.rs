@@ -67,7 +67,11 @@ impl Progress {
                 if position == self.total || last.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
                     *last = Some(Instant::now());
                     let secs = self.started.elapsed().as_secs();
-                    eprintln!("{} {position}/{} after {secs} s {message}", self.label, self.total);
+                    let left = time_left(position, self.total, secs);
+                    eprintln!(
+                        "{} {position}/{} after {secs} s{left} {message}",
+                        self.label, self.total
+                    );
                 }
             }
         }
@@ -86,5 +90,13 @@ impl Progress {
         if let Display::Bar(bar) = self.display {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Says how long the rest takes at the same pace, once that can be told.
+fn time_left(position: u64, total: u64, secs: u64) -> String {
+    match total.checked_sub(position) {
+        Some(rest) if rest > 0 && position > 0 && secs > 0 => format!(", about {} s left", secs * rest / position),
+        _ => String::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! What the command promises: one clear message and an exit code for every mistake, and nothing lost by a kill.
 
+mod generation;
+mod rollouts;
 mod untrained;
 mod weights;
 
@@ -69,7 +71,19 @@ fn every_command_explains_itself_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
     let overview = succeeds(folder.path(), "--help");
     for name in [
-        "demo", "evaluate", "record", "train", "bench", "models", "inspect", "plan", "fetch",
+        "demo",
+        "evaluate",
+        "record",
+        "train",
+        "bench",
+        "models",
+        "inspect",
+        "plan",
+        "fetch",
+        "generate",
+        "embed",
+        "rollout",
+        "init-checkpoint",
     ] {
         assert!(overview.contains(name), "{overview}");
         let help = succeeds(folder.path(), &format!("{name} --help"));

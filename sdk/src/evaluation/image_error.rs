@@ -52,6 +52,13 @@ impl SquaredError {
     }
 }
 
+/// Returns the mean PSNR of pairs of images in dB, each at most 60 (equal images would have an infinite one), and nothing
+/// without a pair.
+pub fn mean_psnr<'a>(pairs: impl Iterator<Item = (&'a RgbImage, &'a RgbImage)>) -> Option<f64> {
+    let values: Vec<f64> = pairs.map(|(a, b)| SquaredError::of(a, b).psnr()).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
 /// Returns for each pixel whether a channel differs by more than `threshold` of 255.
 pub(super) fn moving_pixels(before: &RgbImage, after: &RgbImage, threshold: u8) -> Vec<bool> {
     let differs =

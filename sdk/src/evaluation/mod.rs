@@ -32,6 +32,8 @@ pub use error::EvaluationError;
 pub use fidelity::{ChunkFidelity, Fidelity, FidelitySettings, measure_fidelity};
 #[cfg(all(feature = "learned", feature = "physics"))]
 pub use fidelity_suite::{FIDELITY_FILE, FidelitySuite};
+#[cfg(feature = "learned")]
+pub use image_error::mean_psnr;
 pub use journal::{EpisodeRecord, JOURNAL_FILE, Journal};
 pub use ranking::mean_maximum_rank_violation;
 pub use success::SuccessRate;

@@ -1,7 +1,7 @@
 //! Weights in and out: safetensors, diffusers folders and PyTorch files into Burn modules.
 //!
 //! [`CheckpointSource`] opens a checkpoint, a [`KeyMap`] translates its key names into module paths, and [`load_into`]
-//! fills a module or says what does not fit. [`CheckpointWriter`] writes safetensors. Nothing in a file is executed,
+//! fills a module or says what does not fit. [`CheckpointWriter`] writes safetensors and PyTorch files. Nothing in a file is executed,
 //! and a tensor is read only after its shape was found to be the one that the module needs.
 
 mod adapter;
@@ -18,6 +18,7 @@ mod pytorch_claims;
 mod report;
 mod safetensors;
 mod save;
+mod save_pytorch;
 mod source;
 mod statistics;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Weights out of a module: a safetensors file with string metadata, the same bytes for the same weights.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -33,8 +34,8 @@ const ALIGNMENT: usize = 8;
 /// ```
 #[derive(Debug, Default)]
 pub struct CheckpointWriter {
-    dtype: SaveDtype,
-    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    pub(super) dtype: SaveDtype,
+    pub(super) tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     metadata: BTreeMap<String, String>,
 }
 
@@ -86,26 +87,11 @@ impl CheckpointWriter {
     /// # Errors
     /// [`CheckpointError::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        let path = path.as_ref();
-        let mut partial = path.as_os_str().to_os_string();
-        partial.push(".partial");
-        let partial = Path::new(&partial);
-        self.write_file(partial)
-            .and_then(|()| std::fs::rename(partial, path))
-            .map_err(|source| {
-                // The partial file is of no use to anyone; failing to remove it changes nothing.
-                let _already_failed = std::fs::remove_file(partial);
-                CheckpointError::Write {
-                    path: path.to_path_buf(),
-                    source,
-                }
-            })
-    }
-
-    fn write_file(&self, path: &Path) -> io::Result<()> {
-        let mut file = io::BufWriter::new(std::fs::File::create(path)?);
-        self.write(&mut file)?;
-        file.into_inner()?.sync_all()
+        write_whole(path.as_ref(), |file| {
+            let mut file = io::BufWriter::new(file);
+            self.write(&mut file)?;
+            file.into_inner()?.sync_all()
+        })
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
@@ -133,6 +119,24 @@ impl CheckpointWriter {
         }
         header
     }
+}
+
+/// Writes a file beside its destination and moves it there.
+pub(super) fn write_whole(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> Result<(), CheckpointError> {
+    let mut partial = path.as_os_str().to_os_string();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    File::create(partial)
+        .and_then(write)
+        .and_then(|()| std::fs::rename(partial, path))
+        .map_err(|source| {
+            // The partial file is of no use to anyone; failing to remove it changes nothing.
+            let _already_failed = std::fs::remove_file(partial);
+            CheckpointError::Write {
+                path: path.to_path_buf(),
+                source,
+            }
+        })
 }
 
 /// Walks a module and copies its parameters.

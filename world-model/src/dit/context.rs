@@ -95,6 +95,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// Returns the number of text tokens.
+    pub fn num_tokens(&self) -> usize {
+        self.tokens.dims()[1]
+    }
+
     /// Tells whether another context has the same values.
     ///
     /// Guidance between two equal contexts (with the same action) is a no-op, so that a sampler may skip the second

@@ -3,9 +3,9 @@
 //! Source: `cosmos_predict2/_src/predict2/models/video2world_model_rectified_flow.py@50369b8`.
 //! Differs: only the given frames are encoded, not the black ones behind them, which a causal VAE never looks at.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
-use crate::diffusion::{Branch, ConditionFrames, SamplerConfig, SamplerProgress, sample};
+use crate::diffusion::{Branch, ConditionFrames, SamplerConfig, SamplerProgress, TrigFlow, sample};
 use crate::dit::{Context, Dit, DitInput, FrameCondition};
 use crate::layers::RotaryTable;
 use crate::vae::WanVae;
@@ -82,5 +82,81 @@ pub fn sample_clip(
         given_latents,
         latents,
         video,
+    }
+}
+
+/// Samples one clip with a distilled model, which starts from text and knows no guidance. `progress` is told after
+/// every evaluation of the network.
+///
+/// # Panics
+/// If there are given frames.
+pub fn sample_clip_in_few_steps(
+    flow: &TrigFlow,
+    vae: &WanVae,
+    dit: &Dit,
+    input: ClipInput<'_>,
+    mut progress: impl FnMut(),
+) -> ClipOutput {
+    assert!(input.given.is_none(), "distilled models start from text alone");
+    let device = input.noise.device();
+    let [batch, _, frames, height, width] = input.noise.dims();
+    let condition = FrameCondition::first_frames(0, [batch, frames, height, width], &device);
+    let network = |latents: Tensor<5>, time: f64| {
+        let timesteps = Tensor::full([batch, 1], time, &device);
+        let velocity = dit.forward(&DitInput {
+            action: input.action.clone(),
+            rope: input.rope,
+            ..DitInput::new(latents, timesteps, input.context, &condition)
+        });
+        progress();
+        velocity
+    };
+    let mut steps = flow.sample(input.noise, network);
+    let last = steps.pop().expect("there is at least one angle");
+    let latents = last.clean.cast(DType::F32);
+    let video = vae.decode_latents(latents.clone());
+    ClipOutput {
+        given_latents: None,
+        latents,
+        video,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::dit::{ConditioningConfig, DitConfig};
+    use crate::vae::WanVaeConfig;
+
+    #[test]
+    fn a_distilled_clip_takes_one_evaluation_per_angle() {
+        let device = Device::flex();
+        let vae = WanVaeConfig::tiny().init(&device);
+        let dit = DitConfig {
+            in_channels: 8,
+            out_channels: 8,
+            timestep_scale: 1.0,
+            ..DitConfig::tiny().with_conditioning(ConditioningConfig::new())
+        }
+        .init(&device);
+        let context = dit.project_context(Tensor::random([1, 4, 40], Distribution::Default, &device));
+        let noise = Tensor::<5>::random([1, 8, 2, 4, 4], Distribution::Normal(0.0, 1.0), &device);
+        let input = ClipInput {
+            given: None,
+            noise,
+            context: &context,
+            negative: None,
+            action: None,
+            rope: None,
+        };
+        let mut evaluations = 0;
+        let output = sample_clip_in_few_steps(&TrigFlow::four_steps(), &vae, &dit, input, || evaluations += 1);
+        assert_eq!(evaluations, 4);
+        assert_eq!(output.latents.dims(), [1, 8, 2, 4, 4]);
+        assert_eq!(output.video.dims(), [1, 3, 5, 16, 16]);
+        let largest: f32 = output.video.abs().max().into_scalar();
+        assert!(largest.is_finite() && largest > 0.0, "{largest}");
     }
 }

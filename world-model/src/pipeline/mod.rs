@@ -1,18 +1,30 @@
 //! Networks and sampling put together: what a user calls.
 //!
 //! [`Predict`] is the action-conditioned world model: [`PredictConfig`] describes it, [`PredictNetworks`] are its
-//! weights, and it implements [`WorldModel`](crate::WorldModel). [`sample_clip`] is one clip of any variant.
+//! weights, and it implements [`WorldModel`](crate::WorldModel). [`sample_clip`] is one clip of any variant,
+//! [`sample_clip_in_few_steps`] one of a distilled model. A [`CheckpointFolder`] finds the networks of a released
+//! checkpoint, and a [`ReleasedCheckpoint`] is loaded from it; [`RandomCheckpoint`] writes one to try things with.
 
 mod autoregressive;
+mod checkpoint_folder;
 mod chunk;
 mod clip;
 mod config;
 mod error;
+mod random_checkpoint;
+mod released;
+mod released_error;
+#[cfg(test)]
+mod released_tests;
 
 pub use autoregressive::Predict;
+pub use checkpoint_folder::{CheckpointFolder, FoundTransformer};
 #[cfg(test)]
 pub(crate) use autoregressive::tests::tiny_world;
 pub use chunk::{ChunkInput, ChunkOutput};
-pub use clip::{ClipInput, ClipOutput, sample_clip};
+pub use clip::{ClipInput, ClipOutput, sample_clip, sample_clip_in_few_steps};
 pub use config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
 pub use error::PipelineError;
+pub use random_checkpoint::{RANDOM_MARK, RandomCheckpoint};
+pub use released::{ActionRolloutOptions, ReleasedCheckpoint};
+pub use released_error::ReleasedError;

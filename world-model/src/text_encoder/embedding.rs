@@ -28,6 +28,15 @@ pub struct TextEmbedding {
     pub model_fingerprint: String,
 }
 
+/// What a file with an embedding says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextEmbeddingHeader {
+    /// The prompt, as it was before the chat template.
+    pub prompt: String,
+    /// Sizes of the embedding: tokens and width.
+    pub shape: Vec<usize>,
+}
+
 /// Explains why an embedding could not be computed, read or written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -100,6 +109,19 @@ impl TextEmbedding {
     /// # Errors
     /// [`TextEmbeddingError::NoTokens`] and [`TextEmbeddingError::TokenId`].
     pub fn encode(encoder: &TextEncoder, prompt: &str, ids: &[u32]) -> Result<Self, TextEmbeddingError> {
+        Self::encode_by_layer(encoder, prompt, ids, |_| ())
+    }
+
+    /// Encodes the ids as [`encode`](Self::encode) does, and says after each layer how many are done.
+    ///
+    /// # Errors
+    /// Those of [`encode`](Self::encode).
+    pub fn encode_by_layer(
+        encoder: &TextEncoder,
+        prompt: &str,
+        ids: &[u32],
+        progress: impl FnMut(usize),
+    ) -> Result<Self, TextEmbeddingError> {
         let prompt = prompt.to_string();
         if ids.is_empty() {
             return Err(TextEmbeddingError::NoTokens { prompt });
@@ -117,7 +139,7 @@ impl TextEmbedding {
         let data = TensorData::new(ids.iter().map(|id| i64::from(*id)).collect(), [1, ids.len()]);
         let ids = Tensor::<2, Int>::from_data(data, &encoder.embed_tokens.weight.device());
         Ok(Self {
-            tokens: encoder.forward(ids).squeeze_dim(0),
+            tokens: encoder.forward_by_layer(ids, progress).squeeze_dim(0),
             prompt,
             model_fingerprint: encoder.fingerprint(),
         })
@@ -137,11 +159,35 @@ impl TextEmbedding {
     /// # Errors
     /// [`TextEmbeddingError::Checkpoint`].
     pub fn save(&self, path: impl AsRef<Path>, dtype: SaveDtype) -> Result<(), TextEmbeddingError> {
-        Ok(CheckpointWriter::new(dtype)
+        Ok(self.write(path.as_ref(), dtype)?)
+    }
+
+    /// Writes a safetensors file.
+    pub(crate) fn write(&self, path: &Path, dtype: SaveDtype) -> Result<(), CheckpointError> {
+        CheckpointWriter::new(dtype)
             .with_tensor(TENSOR, &self.tokens)
             .with_metadata(PROMPT, self.prompt.as_str())
             .with_metadata(FINGERPRINT, self.model_fingerprint.as_str())
-            .save(path)?)
+            .save(path)
+    }
+
+    /// Returns the prompt of an embedding in a file, and nothing if the file holds something else.
+    pub(crate) fn prompt_of(source: &CheckpointSource) -> Option<&str> {
+        source.shape(TENSOR)?;
+        source.metadata().get(PROMPT).map(String::as_str)
+    }
+
+    /// Says what a file is an embedding of; the embedding itself is not read.
+    ///
+    /// # Errors
+    /// [`TextEmbeddingError::Checkpoint`], [`TextEmbeddingError::MissingTensor`] and
+    /// [`TextEmbeddingError::MissingMetadata`].
+    pub fn header(path: impl AsRef<Path>) -> Result<TextEmbeddingHeader, TextEmbeddingError> {
+        let source = CheckpointSource::open(path)?;
+        Ok(TextEmbeddingHeader {
+            shape: stored_shape(&source)?.to_vec(),
+            prompt: metadata(&source, PROMPT)?,
+        })
     }
 
     /// Reads a file for a network that takes embeddings of `width`, such as
@@ -154,10 +200,7 @@ impl TextEmbedding {
     pub fn load(path: impl AsRef<Path>, width: usize, device: &Device) -> Result<Self, TextEmbeddingError> {
         let source = CheckpointSource::open(path)?;
         let path = source.location().to_string();
-        let Some(found) = source.shape(TENSOR) else {
-            let found = source.keys().take(3).map(str::to_string).collect();
-            return Err(TextEmbeddingError::MissingTensor { path, found });
-        };
+        let found = stored_shape(&source)?;
         let shape = match *found {
             [tokens, stored] if tokens > 0 && stored == width => [tokens, width],
             _ => {
@@ -165,15 +208,7 @@ impl TextEmbedding {
                 return Err(TextEmbeddingError::Shape { path, width, found });
             }
         };
-        let metadata = |field| {
-            let value = source.metadata().get(field).cloned();
-            value.ok_or_else(|| TextEmbeddingError::MissingMetadata {
-                path: path.clone(),
-                field,
-                found: source.metadata().keys().cloned().collect(),
-            })
-        };
-        let (prompt, model_fingerprint) = (metadata(PROMPT)?, metadata(FINGERPRINT)?);
+        let (prompt, model_fingerprint) = (metadata(&source, PROMPT)?, metadata(&source, FINGERPRINT)?);
         let dtype = match source.dtype(TENSOR) {
             Some(StoredDtype::Bf16) => DType::BF16,
             _ => DType::F32,
@@ -185,6 +220,22 @@ impl TextEmbedding {
             model_fingerprint,
         })
     }
+}
+
+fn stored_shape(source: &CheckpointSource) -> Result<&[usize], TextEmbeddingError> {
+    source.shape(TENSOR).ok_or_else(|| TextEmbeddingError::MissingTensor {
+        path: source.location().to_string(),
+        found: source.keys().take(3).map(str::to_string).collect(),
+    })
+}
+
+fn metadata(source: &CheckpointSource, field: &'static str) -> Result<String, TextEmbeddingError> {
+    let value = source.metadata().get(field).cloned();
+    value.ok_or_else(|| TextEmbeddingError::MissingMetadata {
+        path: source.location().to_string(),
+        field,
+        found: source.metadata().keys().cloned().collect(),
+    })
 }
 
 #[cfg(test)]
@@ -207,6 +258,8 @@ mod tests {
         let path = folder.path().join("prompt.safetensors");
         let saved = embedding();
         saved.save(&path, SaveDtype::F32).expect("writable");
+        let header = TextEmbedding::header(&path).expect("readable");
+        assert_eq!((header.prompt, header.shape), (saved.prompt.clone(), vec![3, width()]));
         let read = TextEmbedding::load(&path, width(), &Device::flex()).expect("readable");
         assert_eq!(read.text().dims(), [1, 3, width()]);
         assert_eq!(read.tokens.to_data(), saved.tokens.to_data());

@@ -12,6 +12,7 @@
 
 mod attention;
 mod config;
+mod config_file;
 mod embedding;
 mod feed_forward;
 mod fingerprint;
@@ -26,11 +27,13 @@ mod tokenizer;
 
 pub use attention::{GroupedQueryAttention, GroupedQueryAttentionConfig};
 pub use config::{TextEncoderConfig, TextEncoderConfigError};
-pub use embedding::{TextEmbedding, TextEmbeddingError};
+pub use config_file::{TextEncoderConfigFileError, with_config_file};
+pub use embedding::{TextEmbedding, TextEmbeddingError, TextEmbeddingHeader};
 pub use feed_forward::{GatedFeedForward, GatedFeedForwardConfig};
+pub use fingerprint::checkpoint_fingerprint;
 pub use full_concat::concat_standardized;
 pub use layer::{TextEncoderLayer, TextEncoderLayerConfig};
 pub use model::TextEncoder;
-pub use prompt::{CONTEXT_TOKENS, PAD_TOKEN, SYSTEM_PROMPT, chat_prompt, pad_or_cut};
+pub use prompt::{CONTEXT_TOKENS, NEGATIVE_PROMPT, PAD_TOKEN, SYSTEM_PROMPT, chat_prompt, pad_or_cut};
 #[cfg(feature = "tokenizer")]
 pub use tokenizer::{PromptTokenizer, PromptTokenizerError};

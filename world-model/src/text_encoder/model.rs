@@ -79,7 +79,12 @@ impl TextEncoder {
     /// - ids: `[batch, tokens]`, each below `vocab_size`
     /// - output: `[batch, tokens, num_hidden_layers * hidden_size]`, the dtype of the weights
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        concat_standardized(&self.hidden_states(ids)[1..])
+        self.forward_by_layer(ids, |_| ())
+    }
+
+    /// Encodes texts as [`forward`](Self::forward) does, and says after each layer how many are done.
+    pub fn forward_by_layer(&self, ids: Tensor<2, Int>, progress: impl FnMut(usize)) -> Tensor<3> {
+        concat_standardized(&self.states_by_layer(ids, progress)[1..])
     }
 
     /// Returns the states between the layers: the token vectors, the output of every layer but the last, and the
@@ -89,13 +94,18 @@ impl TextEncoder {
     /// - ids: `[batch, tokens]`, each below `vocab_size`
     /// - output: `num_hidden_layers + 1` of `[batch, tokens, hidden_size]`, the dtype of the weights
     pub fn hidden_states(&self, ids: Tensor<2, Int>) -> Vec<Tensor<3>> {
+        self.states_by_layer(ids, |_| ())
+    }
+
+    fn states_by_layer(&self, ids: Tensor<2, Int>, mut progress: impl FnMut(usize)) -> Vec<Tensor<3>> {
         let [_, tokens] = ids.dims();
         let rope = self.rotary_table(tokens, &ids.device());
         let mut hidden = self.embed_tokens.forward(ids);
         let mut states = Vec::with_capacity(self.layers.len() + 1);
-        for layer in &self.layers {
+        for (index, layer) in self.layers.iter().enumerate() {
             states.push(hidden.clone());
             hidden = layer.forward(hidden, &rope);
+            progress(index + 1);
         }
         states.push(self.norm.forward_rounding_first(hidden));
         states

@@ -6,6 +6,16 @@
 /// What the system says before every prompt.
 pub const SYSTEM_PROMPT: &str = "You are a helpful assistant who will provide prompts to an image generator.";
 
+/// What the released base models are told to avoid where nothing else is said.
+///
+/// Source: `cosmos_predict2/config.py@2ac6ee5` (`DEFAULT_NEGATIVE_PROMPT`): published data, which the weights are used with.
+pub const NEGATIVE_PROMPT: &str = "The video captures a series of frames showing ugly scenes, static with no \
+    motion, motion blur, over-saturation, shaky footage, low resolution, grainy texture, pixelated images, poorly lit \
+    areas, underexposed and overexposed scenes, poor color balance, washed out colors, choppy sequences, jerky \
+    movements, low frame rate, artifacting, color banding, unnatural transitions, outdated special effects, fake \
+    elements, unconvincing visuals, poorly edited content, jump cuts, visual noise, and flickering. Overall, the video \
+    is of poor quality.";
+
 /// Number of tokens that every prompt is brought to.
 pub const CONTEXT_TOKENS: usize = 512;
 
@@ -42,6 +52,14 @@ mod tests {
         let expected = "<|im_start|>system\nYou are a helpful assistant who will provide prompts to an image \
                         generator.<|im_end|>\n<|im_start|>user\npush the cube<|im_end|>\n";
         assert_eq!(chat_prompt("push the cube"), expected);
+    }
+
+    #[test]
+    fn the_negative_prompt_is_one_paragraph_of_single_spaces() {
+        assert!(NEGATIVE_PROMPT.starts_with("The video captures a series of frames showing ugly scenes, static"));
+        assert!(NEGATIVE_PROMPT.ends_with("Overall, the video is of poor quality."));
+        assert!(!NEGATIVE_PROMPT.contains("  ") && !NEGATIVE_PROMPT.contains('\n'));
+        assert_eq!(NEGATIVE_PROMPT.len(), 538);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor};
 
-use super::{TextEncoder, TextEncoderConfig};
+use super::{TextEncoder, TextEncoderConfig, checkpoint_fingerprint};
 use crate::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype};
 
 fn ids(values: [i64; 6]) -> Tensor<2, Int> {
@@ -86,4 +86,29 @@ fn other_weights_have_another_fingerprint() {
     other.layers[1].self_attn.k_proj.bias = Some(bias.map(|bias| bias + 1e-3));
     assert_eq!(encoder.clone().fingerprint(), encoder.fingerprint());
     assert_ne!(other.fingerprint(), encoder.fingerprint());
+}
+
+#[test]
+fn progress_is_told_after_every_layer() {
+    let encoder = TextEncoderConfig::tiny().init(&Device::flex());
+    let mut told = Vec::new();
+    encoder.forward_by_layer(ids([1, 2, 3, 4, 5, 6]), |layer| told.push(layer));
+    assert_eq!(told, [1, 2]);
+}
+
+#[test]
+fn a_checkpoint_has_the_name_of_its_weights() {
+    let encoder = TextEncoderConfig::tiny().init(&Device::flex());
+    let name = |encoder: &TextEncoder| checkpoint_fingerprint(&file(encoder, "model.")).expect("readable");
+    assert_eq!(name(&encoder), name(&encoder));
+    assert_eq!(name(&encoder).len(), 16);
+    let mut other = encoder.clone();
+    let bias = other.layers[0]
+        .self_attn
+        .q_proj
+        .bias
+        .take()
+        .expect("queries have a bias");
+    other.layers[0].self_attn.q_proj.bias = Some(bias.map(|bias| bias + 1e-3));
+    assert_ne!(name(&encoder), name(&other));
 }

@@ -2,10 +2,14 @@
 
 pub(crate) mod bench;
 pub(crate) mod demo;
+pub(crate) mod embed;
 pub(crate) mod evaluate;
 pub(crate) mod fetch;
+pub(crate) mod generate;
+pub(crate) mod init_checkpoint;
 pub(crate) mod inspect;
 pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod record;
+pub(crate) mod rollout;
 pub(crate) mod train;

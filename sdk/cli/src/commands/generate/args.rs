@@ -1,0 +1,177 @@
+//! Flags of `worldloop generate`.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use worldloop::generation::{FRAME_RATE_HZ, InferenceType, OutputFormat, RequestFields};
+
+/// Generates videos from prompts, images and videos with a released base model.
+///
+/// Flags override the fields of a request file. Outputs that are there are left out, so that the same command goes on
+/// after a kill.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  worldloop generate --checkpoint Cosmos-Predict2.5-2B/base/post-trained --prompt-embedding tea.safetensors --out videos\n  \
+                  worldloop generate --checkpoint DIR --request request.json --text-encoder Cosmos-Reason1-7B --out videos\n  \
+                  worldloop generate --checkpoint tiny --prompt \"push the cube\" --input table.png --resolution 64,96 --frames 13 --out videos"
+)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub(super) networks: NetworkArgs,
+    #[command(flatten)]
+    pub(super) sample: SampleArgs,
+    /// Request file of the reference: .json with `samples`, or .json / .jsonl with one object per sample.
+    #[arg(long)]
+    pub(super) request: Option<PathBuf>,
+    /// Folder of the videos.
+    #[arg(long)]
+    pub(super) out: PathBuf,
+    /// Formats, several with commas: mp4 (needs ffmpeg), gif, png (a folder of frames). Default: mp4, or gif,png without
+    /// ffmpeg.
+    #[arg(long, value_delimiter = ',')]
+    format: Vec<String>,
+    /// Frames per second of the files.
+    #[arg(long, default_value_t = FRAME_RATE_HZ)]
+    pub(super) fps: f64,
+    /// Makes videos again that are there.
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Repeats two oddities of the reference: the overlap of chunks counts latent frames where frames are given, and a
+    /// number of frames counts with --autoregressive only.
+    #[arg(long)]
+    pub(super) like_reference: bool,
+    /// Where to compute: cpu or cuda.
+    #[arg(long, default_value = "cpu")]
+    pub(super) device: String,
+    /// Prints one line of JSON per video.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Which networks.
+#[derive(Debug, Args)]
+pub(super) struct NetworkArgs {
+    /// Released model (`worldloop models`): tells apart those whose weights have the same shapes.
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// Its weights with the VAE beside them: a file, or a folder in NVIDIA's or diffusers' layout.
+    #[arg(long)]
+    pub(super) checkpoint: Option<PathBuf>,
+    /// Precision of the transformer: f32, or bf16 for half of the memory.
+    #[arg(long, default_value = "f32")]
+    pub(super) dtype: String,
+    /// Embeddings from `worldloop embed`, found by their prompts; one alone needs no --prompt. Several with commas.
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub(super) prompt_embedding: Vec<PathBuf>,
+    /// Embedding to compare with in the guidance.
+    #[arg(long, value_name = "FILE")]
+    pub(super) negative_embedding: Option<PathBuf>,
+    /// Text encoder for prompts without an embedding: the folder of nvidia/Cosmos-Reason1-7B.
+    #[arg(long, value_name = "DIR")]
+    pub(super) text_encoder: Option<PathBuf>,
+}
+
+/// What to generate.
+#[derive(Debug, Args)]
+pub(super) struct SampleArgs {
+    /// What is to be seen.
+    #[arg(long)]
+    prompt: Option<String>,
+    /// File with the prompt.
+    #[arg(long, value_name = "FILE")]
+    prompt_path: Option<PathBuf>,
+    /// What is to be avoided; without it, the reference's list of flaws.
+    #[arg(long)]
+    negative_prompt: Option<String>,
+    /// Image, video, animated GIF or folder of PNG files to start from.
+    #[arg(long)]
+    input: Option<PathBuf>,
+    /// text2world, image2world (from one frame) or video2world (from the last five); without it, what fits the input.
+    #[arg(long, value_name = "TYPE")]
+    inference_type: Option<String>,
+    /// Name of the output files [default: video].
+    #[arg(long, conflicts_with = "request")]
+    name: Option<String>,
+    /// Seed of the noise [default: 0].
+    #[arg(long)]
+    seed: Option<u32>,
+    /// Strength of the guidance [default: the model's, 7].
+    #[arg(long)]
+    guidance: Option<f64>,
+    /// HEIGHT,WIDTH or a name such as 720 or 480:4,3 [default: the model's, 704,1280].
+    #[arg(long)]
+    resolution: Option<String>,
+    /// Frames, one more than a multiple of four [default: the model's, 93].
+    #[arg(long)]
+    frames: Option<usize>,
+    /// Denoising steps [default: the model's, 35].
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Makes a long video chunk after chunk.
+    #[arg(long)]
+    autoregressive: bool,
+    /// Frames of a chunk [default: 77].
+    #[arg(long)]
+    chunk_size: Option<usize>,
+    /// Frames that a chunk shares with the one before [default: 1].
+    #[arg(long)]
+    chunk_overlap: Option<usize>,
+}
+
+impl GenerateArgs {
+    /// Returns the formats that are asked for, or those of this machine.
+    pub(super) fn formats(&self) -> anyhow::Result<Vec<OutputFormat>> {
+        if self.format.is_empty() {
+            return Ok(OutputFormat::of_this_machine());
+        }
+        let format = |name: &String| {
+            let known = OutputFormat::ALL.into_iter().find(|format| format.name() == name);
+            let Some(format) = known else {
+                let names = OutputFormat::ALL.map(OutputFormat::name).join(", ");
+                bail!("there is no format `{name}`, expected some of: {names}");
+            };
+            if format == OutputFormat::Mp4 && !worldloop::generation::has_ffmpeg() {
+                bail!("mp4 needs the program ffmpeg, which was not found: install it, or pass --format gif,png");
+            }
+            Ok(format)
+        };
+        self.format.iter().map(format).collect()
+    }
+}
+
+impl SampleArgs {
+    /// Returns the fields that flags override.
+    pub(super) fn fields(&self) -> anyhow::Result<RequestFields> {
+        let inference_type = self.inference_type.as_deref().map(inference_type).transpose()?;
+        Ok(RequestFields {
+            name: self.name.clone(),
+            inference_type,
+            prompt: self.prompt.clone(),
+            prompt_path: self.prompt_path.clone(),
+            input_path: self.input.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            seed: self.seed,
+            guidance: self.guidance,
+            resolution: self.resolution.clone(),
+            num_output_frames: self.frames,
+            num_steps: self.steps,
+            enable_autoregressive: self.autoregressive.then_some(true),
+            chunk_size: self.chunk_size,
+            chunk_overlap: self.chunk_overlap,
+        })
+    }
+}
+
+fn inference_type(name: &str) -> anyhow::Result<InferenceType> {
+    let types = [
+        InferenceType::Text2World,
+        InferenceType::Image2World,
+        InferenceType::Video2World,
+    ];
+    let Some(found) = types.into_iter().find(|known| known.name() == name) else {
+        let names = types.map(InferenceType::name).join(", ");
+        bail!("there is no inference type `{name}`, expected one of: {names}");
+    };
+    Ok(found)
+}

@@ -1,0 +1,103 @@
+//! Texts of all videos: encoded before the transformer takes the memory, projected one after the other.
+
+use std::collections::BTreeMap;
+
+use worldloop::device::Device;
+use worldloop::generation::Generator;
+use worldloop::text::{PromptEncoder, TextError, TextSource, TextSources};
+use worldloop::world_model::dit::Context;
+use worldloop::world_model::text_encoder::TextEmbedding;
+
+use crate::progress::Progress;
+
+/// Embeddings that were encoded, by their prompts.
+pub(super) type Encoded = BTreeMap<String, TextEmbedding>;
+
+/// Encodes every prompt that needs it, once.
+pub(super) fn encode<'a>(
+    texts: impl Iterator<Item = &'a TextSources>,
+    mut encoder: PromptEncoder,
+) -> Result<Encoded, TextError> {
+    let mut encoded = Encoded::new();
+    let sources = texts.flat_map(|texts| [Some(&texts.prompt), texts.negative.as_ref()]);
+    for source in sources.flatten() {
+        let TextSource::Prompt(prompt) = source else {
+            continue;
+        };
+        if encoded.contains_key(prompt) {
+            continue;
+        }
+        let mut progress: Option<Progress> = None;
+        let embedding = encoder.encode(prompt, |done| {
+            let shown = progress.get_or_insert_with(|| Progress::new("encoding", done.of as u64));
+            shown.set(done.layers as u64, "");
+        })?;
+        if let Some(progress) = progress {
+            progress.finish();
+        }
+        encoded.insert(prompt.clone(), embedding);
+    }
+    Ok(encoded)
+}
+
+/// Projects texts for one network, and keeps the last one: neighbours in a request often share theirs.
+#[derive(Debug, Default)]
+pub(super) struct Projected {
+    last: Option<(TextSource, Context)>,
+}
+
+impl Projected {
+    /// Returns the projection of a text, of `tokens` tokens where it is left out.
+    pub(super) fn get(
+        &mut self,
+        source: &TextSource,
+        encoded: &Encoded,
+        generator: &Generator,
+        [tokens, width]: [usize; 2],
+    ) -> Result<&Context, TextError> {
+        let kept = self.last.take().filter(|(last, _)| last == source);
+        let entry = match kept {
+            Some(kept) => kept,
+            None => {
+                let text = match source {
+                    TextSource::File(path) => TextEmbedding::load(path, width, &generator.device)?.text(),
+                    TextSource::Prompt(prompt) => encoded_text(encoded, prompt)?.text(),
+                    TextSource::LeftOut => generator.left_out_text(tokens, width),
+                };
+                (source.clone(), generator.dit.project_context(text))
+            }
+        };
+        Ok(&self.last.insert(entry).1)
+    }
+}
+
+fn encoded_text<'a>(encoded: &'a Encoded, prompt: &str) -> Result<&'a TextEmbedding, TextError> {
+    encoded.get(prompt).ok_or_else(|| TextError::NoEmbedding {
+        what: "the prompt",
+        prompt: prompt.to_owned(),
+        known: encoded.keys().cloned().collect(),
+    })
+}
+
+/// Opens the text encoder if there is one.
+pub(super) fn open_encoder(
+    folder: Option<&std::path::Path>,
+    width: usize,
+    device: &Device,
+) -> anyhow::Result<Option<PromptEncoder>> {
+    let Some(folder) = folder else {
+        return Ok(None);
+    };
+    let dtype = worldloop::world_model::checkpoint::SaveDtype::Bf16;
+    let cache = worldloop::text::EmbeddingCache::of_user();
+    let encoder = PromptEncoder::open(folder, None, dtype, device, cache)?;
+    if encoder.width() != width {
+        anyhow::bail!(
+            "the text encoder `{}` makes embeddings of width {}, this network takes {width}: use the one that it was \
+             trained with",
+            folder.display(),
+            encoder.width()
+        );
+    }
+    Ok(Some(encoder))
+}

@@ -1,0 +1,18 @@
+//! Recorded actions of a real robot, played in an action-conditioned model: chunk after chunk from one observed frame.
+//!
+//! A [`RecordedClip`] is an annotation of Bridge with its video and actions. [`play_actions`] runs the closed loop with a
+//! [`Seam`] between chunks, and [`RolloutFiles`] are what is left of it on disk.
+
+mod error;
+mod files;
+mod play;
+mod recorded_clip;
+mod seam;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+
+pub use error::ActionRolloutError;
+pub use files::{RolloutFiles, RolloutRecord, RolloutSettings};
+pub use play::{PlayProgress, PlayedActions, play_actions};
+pub use recorded_clip::RecordedClip;
+pub use seam::Seam;

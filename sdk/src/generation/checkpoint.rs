@@ -1,0 +1,92 @@
+//! A base model on disk, before and after its weights are read.
+
+use std::path::{Path, PathBuf};
+
+use worldloop_world_model::catalog::ReleasedModel;
+use worldloop_world_model::pipeline::{CheckpointFolder, FoundTransformer, ReleasedCheckpoint};
+
+use super::error::GenerationError;
+use super::generator::Generator;
+use super::plan::ModelLimits;
+use crate::device::{DType, Device};
+
+/// A checkpoint that videos can be generated with; no weight is read yet.
+#[derive(Debug)]
+pub struct BaseCheckpoint {
+    folder: CheckpointFolder,
+    found: FoundTransformer,
+    limits: ModelLimits,
+    /// Other released models whose weights have the same shapes, if none was asked for by name.
+    pub alternatives: Vec<&'static str>,
+}
+
+impl BaseCheckpoint {
+    /// Opens a transformer with its VAE. `model` tells apart released models whose weights have the same shapes; without
+    /// it, it is the first of them.
+    ///
+    /// # Errors
+    /// [`GenerationError::Released`] that says what is there instead, [`GenerationError::OtherModel`], and those of
+    /// [`ModelLimits::new`].
+    pub fn open(path: &Path, model: Option<&ReleasedModel>) -> Result<Self, GenerationError> {
+        let folder = CheckpointFolder::open(path)?;
+        let mut found = folder.transformer("diffusion transformer", |_| true)?.clone();
+        let (_, vae) = folder.vae()?;
+        let fitting = &found.transformer.released;
+        let released = match model {
+            None => fitting.first().cloned(),
+            Some(model) => Some(chosen(model, fitting, path)?),
+        };
+        let location = path.display().to_string();
+        let name = released.as_ref().map_or(location.as_str(), |model| model.name);
+        let others = fitting.iter().map(|model| model.name);
+        let alternatives = others.filter(|other| model.is_none() && *other != name).collect();
+        if let Some(model) = &released {
+            found.transformer.config = model.network.clone();
+        }
+        let limits = ModelLimits::new(name, &found.transformer.config, vae, released)?;
+        Ok(Self {
+            folder,
+            found,
+            limits,
+            alternatives,
+        })
+    }
+
+    /// Returns what decides which requests can be answered.
+    pub fn limits(&self) -> &ModelLimits {
+        &self.limits
+    }
+
+    /// Returns the text embeddings beside the transformer.
+    pub fn embeddings(&self) -> &[PathBuf] {
+        self.folder.embeddings()
+    }
+
+    /// Returns whether the weights are marked as drawn, not trained.
+    pub fn is_random(&self) -> bool {
+        self.folder.is_random()
+    }
+
+    /// Reads the weights, those of the transformer in `dtype`.
+    ///
+    /// # Errors
+    /// [`GenerationError::Released`] if they are incomplete or damaged.
+    pub fn load(&self, dtype: DType, device: &Device) -> Result<Generator, GenerationError> {
+        let ReleasedCheckpoint { dit, vae, .. } = ReleasedCheckpoint::load(&self.folder, &self.found, dtype, device)?;
+        Ok(Generator {
+            dit,
+            vae,
+            device: device.clone(),
+        })
+    }
+}
+
+/// Returns the model that was asked for if the weights can be its.
+fn chosen(model: &ReleasedModel, fitting: &[ReleasedModel], path: &Path) -> Result<ReleasedModel, GenerationError> {
+    let found = fitting.iter().find(|fits| fits.name == model.name);
+    found.cloned().ok_or_else(|| GenerationError::OtherModel {
+        path: path.to_owned(),
+        model: model.name,
+        fitting: fitting.iter().map(|model| model.name).collect(),
+    })
+}

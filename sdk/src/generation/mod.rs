@@ -1,0 +1,27 @@
+//! Videos from prompts, images and videos, with the released base models.
+//!
+//! A [`GenerationRequest`] says what is wanted, from flags or from a request file of the reference
+//! ([`read_request_file`]). [`ModelLimits::plan`] checks it against a model before any weight is read. A [`Generator`]
+//! makes the frames, and an [`OutputFormat`] keeps them.
+
+mod checkpoint;
+mod chunks;
+mod error;
+mod frame_source;
+mod generator;
+mod output;
+mod plan;
+mod request;
+mod request_file;
+mod resolution;
+
+pub use checkpoint::BaseCheckpoint;
+pub use chunks::Chunking;
+pub use error::GenerationError;
+pub use frame_source::{check_input, read_last_frames};
+pub use generator::{GenerationInput, Generator};
+pub use output::{OutputFormat, has_ffmpeg, prepare_folder};
+pub use plan::{GenerationPlan, ModelLimits};
+pub use request::{FRAME_RATE_HZ, GenerationRequest, InferenceType};
+pub use request_file::{RequestFields, read_prompt, read_request_file};
+pub use resolution::Resolution;

@@ -1,0 +1,288 @@
+//! Request files of the reference, and the flags that override them.
+//!
+//! Source: `cosmos_predict2/config.py@50369b8` (one object with `samples`) and `@2ac6ee5` (one object per sample).
+//! Differs: `inference_type` may be left out and follows from the input then; a file may hold a list of objects; a
+//! number of frames counts without `enable_autoregressive` too.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use worldloop_world_model::text_encoder::NEGATIVE_PROMPT;
+
+use super::chunks::Chunking;
+use super::error::GenerationError;
+use super::frame_source::is_image;
+use super::request::{GenerationRequest, InferenceType};
+use super::resolution::Resolution;
+
+/// Key of the samples in the older form, which has settings for all of them beside it.
+const SAMPLES: &str = "samples";
+
+/// Frames and steps that can be asked for: 100 000 frames are more than an hour and a half.
+const COUNTS: std::ops::RangeInclusive<usize> = 1..=100_000;
+
+/// Seed of the older form, where none is given.
+const SEED_WITH_SAMPLES: u32 = 1;
+
+/// Settings of a sample as a request file or flags give them, under the reference's names; none is its default.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestFields {
+    /// Name of the output files.
+    pub name: Option<String>,
+    /// What the video starts from.
+    pub inference_type: Option<InferenceType>,
+    /// What is to be seen.
+    pub prompt: Option<String>,
+    /// File with the prompt.
+    pub prompt_path: Option<PathBuf>,
+    /// Image, video, or folder of images to start from.
+    pub input_path: Option<PathBuf>,
+    /// What is to be avoided.
+    pub negative_prompt: Option<String>,
+    /// Seed of the noise.
+    pub seed: Option<u32>,
+    /// Strength of the guidance.
+    pub guidance: Option<f64>,
+    /// Size of the frames.
+    pub resolution: Option<String>,
+    /// Frames of the video.
+    pub num_output_frames: Option<usize>,
+    /// Denoising steps.
+    pub num_steps: Option<usize>,
+    /// Whether the video is made in chunks.
+    pub enable_autoregressive: Option<bool>,
+    /// Frames of a chunk.
+    pub chunk_size: Option<usize>,
+    /// Frames that chunks share.
+    pub chunk_overlap: Option<usize>,
+}
+
+/// Reads the samples of a `.json` or `.jsonl` file; their paths are relative to the file.
+///
+/// # Errors
+/// [`GenerationError`] that names the file, and what of it is wrong: an unknown key with the known ones, a sample
+/// without a name or with the name of another.
+pub fn read_request_file(path: &Path) -> Result<Vec<RequestFields>, GenerationError> {
+    let text = std::fs::read_to_string(path).map_err(|source| GenerationError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let mut samples = match extension {
+        Some("json") => whole_file(path, &text)?,
+        Some("jsonl") => text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(index, line)| {
+                let place = format!("line {}", index + 1);
+                let value = serde_json::from_str(line).map_err(|source| parse_error(path, &place, source))?;
+                fields(path, &place, value)
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+        _ => return Err(GenerationError::RequestFormat { path: path.to_owned() }),
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for sample in &mut samples {
+        for relative in [&mut sample.prompt_path, &mut sample.input_path].into_iter().flatten() {
+            *relative = folder.join(&relative);
+        }
+    }
+    check_names(path, &samples)?;
+    Ok(samples)
+}
+
+/// Reads one object, a list of objects, or the older form.
+fn whole_file(path: &Path, text: &str) -> Result<Vec<RequestFields>, GenerationError> {
+    match serde_json::from_str(text).map_err(|source| parse_error(path, "the file", source))? {
+        Value::Array(list) => list
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| fields(path, &format!("sample {}", index + 1), value))
+            .collect(),
+        Value::Object(mut object) => match object.remove(SAMPLES) {
+            None => Ok(vec![fields(path, "the file", object.into())?]),
+            Some(samples) => {
+                let samples =
+                    serde_json::from_value(samples).map_err(|source| parse_error(path, "`samples`", source))?;
+                with_samples(path, object, samples)
+            }
+        },
+        other => fields(path, "the file", other).map(|sample| vec![sample]),
+    }
+}
+
+/// Reads the older form: what holds for all samples, and the samples by their names.
+fn with_samples(
+    path: &Path,
+    shared: Map<String, Value>,
+    samples: Map<String, Value>,
+) -> Result<Vec<RequestFields>, GenerationError> {
+    let mut shared = fields(path, "the file", shared.into())?;
+    shared.seed = shared.seed.or(Some(SEED_WITH_SAMPLES));
+    samples
+        .into_iter()
+        .map(|(name, value)| {
+            let mut own = fields(path, &format!("sample `{name}`"), value)?;
+            own.name = Some(name);
+            Ok(own.or(&shared))
+        })
+        .collect()
+}
+
+fn fields(path: &Path, place: &str, value: Value) -> Result<RequestFields, GenerationError> {
+    serde_json::from_value(value).map_err(|source| parse_error(path, place, source))
+}
+
+fn parse_error(path: &Path, place: &str, source: serde_json::Error) -> GenerationError {
+    GenerationError::Request {
+        path: path.to_owned(),
+        place: place.to_owned(),
+        source,
+    }
+}
+
+fn check_names(path: &Path, samples: &[RequestFields]) -> Result<(), GenerationError> {
+    let path = path.to_owned();
+    if samples.is_empty() {
+        return Err(GenerationError::NoSamples { path });
+    }
+    let mut names = BTreeSet::new();
+    for (index, sample) in samples.iter().enumerate() {
+        let Some(name) = sample.name.as_deref() else {
+            return Err(GenerationError::NoName {
+                path,
+                sample: index + 1,
+            });
+        };
+        if !names.insert(name) {
+            let name = name.to_owned();
+            return Err(GenerationError::SameName { path, name });
+        }
+    }
+    Ok(())
+}
+
+impl RequestFields {
+    /// Fills what is not given from `others`. A prompt of one's own leaves no place for the others' file, and the other
+    /// way round.
+    #[must_use]
+    pub fn or(self, others: &Self) -> Self {
+        let has_prompt = self.prompt.is_some() || self.prompt_path.is_some();
+        let prompt_of = if has_prompt { &Self::default() } else { others };
+        Self {
+            name: self.name.or_else(|| others.name.clone()),
+            inference_type: self.inference_type.or(others.inference_type),
+            prompt: self.prompt.or_else(|| prompt_of.prompt.clone()),
+            prompt_path: self.prompt_path.or_else(|| prompt_of.prompt_path.clone()),
+            input_path: self.input_path.or_else(|| others.input_path.clone()),
+            negative_prompt: self.negative_prompt.or_else(|| others.negative_prompt.clone()),
+            seed: self.seed.or(others.seed),
+            guidance: self.guidance.or(others.guidance),
+            resolution: self.resolution.or_else(|| others.resolution.clone()),
+            num_output_frames: self.num_output_frames.or(others.num_output_frames),
+            num_steps: self.num_steps.or(others.num_steps),
+            enable_autoregressive: self.enable_autoregressive.or(others.enable_autoregressive),
+            chunk_size: self.chunk_size.or(others.chunk_size),
+            chunk_overlap: self.chunk_overlap.or(others.chunk_overlap),
+        }
+    }
+
+    /// Fills in the defaults, reads the prompt's file, and checks what can be checked without the model.
+    ///
+    /// `like_reference` repeats what is mended otherwise: see [`Chunking::overlap_as_latents`], and a number of frames
+    /// counts for a video in chunks only.
+    ///
+    /// # Errors
+    /// [`GenerationError`] that names the sample and the field.
+    pub fn resolve(self, like_reference: bool) -> Result<GenerationRequest, GenerationError> {
+        let name = self.name.clone().unwrap_or_else(|| "video".to_owned());
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            return Err(GenerationError::Name { name });
+        }
+        let prompt = match (&self.prompt, &self.prompt_path) {
+            (Some(_), Some(_)) => return Err(GenerationError::TwoPrompts { name }),
+            (Some(prompt), None) => Some(prompt.clone()),
+            (None, Some(path)) => Some(read_prompt(path)?),
+            (None, None) => None,
+        };
+        let inference_type = self.inference_type.unwrap_or(match &self.input_path {
+            None => InferenceType::Text2World,
+            Some(path) if is_image(path) => InferenceType::Image2World,
+            Some(_) => InferenceType::Video2World,
+        });
+        if inference_type != InferenceType::Text2World && self.input_path.is_none() {
+            return Err(GenerationError::NoInput { name, inference_type });
+        }
+        self.check_ranges(&name)?;
+        let is_chunked = self.enable_autoregressive.unwrap_or(false);
+        let default = Chunking::DEFAULT;
+        let chunking = is_chunked.then(|| Chunking {
+            chunk_size: self.chunk_size.unwrap_or(default.chunk_size),
+            chunk_overlap: self.chunk_overlap.unwrap_or(default.chunk_overlap),
+            overlap_as_latents: like_reference,
+        });
+        let num_output_frames = match self.num_output_frames {
+            None if is_chunked => Some(default.chunk_size),
+            Some(_) if like_reference && !is_chunked => None,
+            frames => frames,
+        };
+        Ok(GenerationRequest {
+            name,
+            inference_type,
+            prompt,
+            negative_prompt: self.negative_prompt.unwrap_or_else(|| NEGATIVE_PROMPT.to_owned()),
+            // The reference ignores an input for a video from text alone.
+            input_path: self.input_path.filter(|_| inference_type != InferenceType::Text2World),
+            seed: self.seed.unwrap_or(0),
+            guidance: self.guidance,
+            resolution: self
+                .resolution
+                .map_or(Ok(Resolution::Model), |text| Resolution::parse(&text))?,
+            num_output_frames,
+            num_steps: self.num_steps,
+            chunking,
+        })
+    }
+}
+
+impl RequestFields {
+    fn check_ranges(&self, sample: &str) -> Result<(), GenerationError> {
+        let field = |field, expected| GenerationError::Field {
+            name: sample.to_owned(),
+            field,
+            expected,
+        };
+        if self.guidance.is_some_and(|scale| !scale.is_finite() || scale < 0.0) {
+            return Err(field("guidance", "a number of at least 0"));
+        }
+        for (value, of) in [
+            (self.num_steps, "num_steps"),
+            (self.num_output_frames, "num_output_frames"),
+            (self.chunk_size, "chunk_size"),
+        ] {
+            if value.is_some_and(|value| !COUNTS.contains(&value)) {
+                return Err(field(of, "1 to 100000"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a prompt from a file, without the white space around it.
+///
+/// # Errors
+/// [`GenerationError::Read`].
+pub fn read_prompt(path: &Path) -> Result<String, GenerationError> {
+    let text = std::fs::read_to_string(path).map_err(|source| GenerationError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests;
