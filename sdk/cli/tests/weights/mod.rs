@@ -48,8 +48,8 @@ fn a_plan_says_what_fits_and_refuses_what_does_not() {
 fn put(cache: &Path, repository: &str, commit: &str, file: &str) -> String {
     let snapshot = cache.join(repository).join("snapshots").join(commit);
     let path = snapshot.join(file);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(&path, "weights").unwrap();
+    std::fs::create_dir_all(path.parent().expect("a file in a folder")).expect("writable");
+    std::fs::write(&path, "weights").expect("writable");
     path.display().to_string()
 }
 
@@ -117,11 +117,11 @@ fn files_in_the_cache_are_found_without_a_network() {
 /// Times a network and returns the highest resident memory of each run in bytes.
 fn measured(folder: &Path, config: &Value) -> Vec<f64> {
     let file = folder.join("network.json");
-    std::fs::write(&file, config.to_string()).unwrap();
+    std::fs::write(&file, config.to_string()).expect("writable");
     let text = succeeds(folder, "bench --config network.json --runs 1 --seconds 0 --json");
     let peaks = text.lines().map(|line| {
-        let timing: Value = serde_json::from_str(line).unwrap();
-        timing["peak_mib"].as_f64().unwrap() * f64::from(1 << 20)
+        let timing: Value = serde_json::from_str(line).expect("one object per line");
+        timing["peak_mib"].as_f64().expect("a number") * f64::from(1 << 20)
     });
     peaks.collect()
 }
