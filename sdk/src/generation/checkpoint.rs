@@ -27,14 +27,14 @@ impl BaseCheckpoint {
     /// # Errors
     /// [`GenerationError::Released`] that says what is there instead, [`GenerationError::OtherModel`], and those of
     /// [`ModelLimits::new`].
-    pub fn open(path: &Path, model: Option<&ReleasedModel>) -> Result<Self, GenerationError> {
-        let folder = CheckpointFolder::open(path)?;
+    pub fn new(folder: CheckpointFolder, model: Option<&ReleasedModel>) -> Result<Self, GenerationError> {
+        let path = folder.path().to_owned();
         let mut found = folder.transformer("diffusion transformer", |_| true)?.clone();
         let (_, vae) = folder.vae()?;
         let fitting = &found.transformer.released;
         let released = match model {
             None => fitting.first().cloned(),
-            Some(model) => Some(chosen(model, fitting, path)?),
+            Some(model) => Some(chosen(model, fitting, &path)?),
         };
         let location = path.display().to_string();
         let name = released.as_ref().map_or(location.as_str(), |model| model.name);
@@ -67,15 +67,23 @@ impl BaseCheckpoint {
         self.folder.is_random()
     }
 
-    /// Reads the weights, those of the transformer in `dtype`.
+    /// Reads the weights, those of the transformer in `dtype` and with an adapter of the given scale.
     ///
     /// # Errors
-    /// [`GenerationError::Released`] if they are incomplete or damaged.
-    pub fn load(&self, dtype: DType, device: &Device) -> Result<Generator, GenerationError> {
-        let ReleasedCheckpoint { dit, vae, .. } = ReleasedCheckpoint::load(&self.folder, &self.found, dtype, device)?;
+    /// [`GenerationError::Released`] if they are incomplete or damaged, [`GenerationError::Adapter`].
+    pub fn load(
+        &self,
+        adapter: Option<(&Path, f64)>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Generator, GenerationError> {
+        let mut checkpoint = ReleasedCheckpoint::load(&self.folder, &self.found, dtype, device)?;
+        if let Some((path, scale)) = adapter {
+            checkpoint.merge_adapter(path, scale)?;
+        }
         Ok(Generator {
-            dit,
-            vae,
+            dit: checkpoint.dit,
+            vae: checkpoint.vae,
             device: device.clone(),
         })
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use worldloop_world_model::catalog::UnknownModel;
+use worldloop_world_model::checkpoint::AdapterError;
 use worldloop_world_model::pipeline::ReleasedError;
 
 use super::request::InferenceType;
@@ -196,6 +197,9 @@ pub enum GenerationError {
         /// Released models with weights of these shapes.
         fitting: Vec<&'static str>,
     },
+    /// The adapter can't be used.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// The checkpoint has no base model, or can't be read.
     #[error(transparent)]
     Released(#[from] ReleasedError),

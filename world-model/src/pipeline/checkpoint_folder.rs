@@ -73,6 +73,18 @@ impl CheckpointFolder {
         Ok(folder)
     }
 
+    /// Opens the file of a transformer with a VAE that lies elsewhere, as in a cache where each has its own folder.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of_files(transformer: &Path, vae: &Path) -> Result<Self, ReleasedError> {
+        let mut folder = Self::open(transformer)?;
+        if folder.vaes.is_empty() {
+            folder.add(vae)?;
+        }
+        Ok(folder)
+    }
+
     /// Returns the folder or file that was opened.
     pub fn path(&self) -> &Path {
         &self.path

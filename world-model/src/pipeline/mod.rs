@@ -18,9 +18,9 @@ mod released_error;
 mod released_tests;
 
 pub use autoregressive::Predict;
-pub use checkpoint_folder::{CheckpointFolder, FoundTransformer};
 #[cfg(test)]
 pub(crate) use autoregressive::tests::tiny_world;
+pub use checkpoint_folder::{CheckpointFolder, FoundTransformer};
 pub use chunk::{ChunkInput, ChunkOutput};
 pub use clip::{ClipInput, ClipOutput, sample_clip, sample_clip_in_few_steps};
 pub use config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Device, Tensor};
+use burn::module::Module;
+use burn::tensor::{DType, Device};
 
 use super::autoregressive::Predict;
 use super::checkpoint_folder::{CheckpointFolder, FoundTransformer};
 use super::config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
 use super::released_error::ReleasedError;
 use crate::catalog::{SamplerPreset, Transformer};
-use crate::checkpoint::{CheckpointSource, KeyMap, load_into};
+use crate::checkpoint::{AdapterError, CheckpointSource, KeyMap, load_as, merge_adapter};
 use crate::diffusion::SamplerConfig;
 use crate::dit::Dit;
 use crate::text_encoder::{CONTEXT_TOKENS, TextEmbedding};
@@ -68,7 +68,7 @@ pub struct ActionRolloutOptions {
 impl ReleasedCheckpoint {
     /// Loads a transformer of a folder, with the folder's VAE and embedding of the empty prompt.
     ///
-    /// Every key has to fit. The transformer passes through float32 on its way to `dtype`.
+    /// Every key has to fit.
     ///
     /// # Errors
     /// [`ReleasedError`] that names the file.
@@ -86,11 +86,13 @@ impl ReleasedCheckpoint {
             Some(path) => Some(TextEmbedding::load(path, transformer.config.text_channels(), device)?),
             None => None,
         };
-        let vae = load(vae_config.init(device).no_grad(), vae_path, KeyMap::vae)?;
-        let mut dit = load(transformer.config.init(device).no_grad(), &found.path, KeyMap::dit)?;
-        if dtype != DType::F32 {
-            dit = dit.map(&mut Cast(dtype));
-        }
+        let vae = load(vae_config.init(device).no_grad(), vae_path, KeyMap::vae, DType::F32)?;
+        let dit = load(
+            transformer.config.init(device).no_grad(),
+            &found.path,
+            KeyMap::dit,
+            dtype,
+        )?;
         let released = transformer.released.first().map(|model| model.sampler.clone());
         Ok(Self {
             path: found.path.clone(),
@@ -102,6 +104,21 @@ impl ReleasedCheckpoint {
             is_random: folder.is_random(),
             transformer,
         })
+    }
+
+    /// Adds a low-rank adapter to the transformer, `scale` being its alpha over its rank; returns the number of layers.
+    ///
+    /// # Errors
+    /// [`AdapterError`]; an adapter that changes nothing is one.
+    pub fn merge_adapter(&mut self, path: &Path, scale: f64) -> Result<usize, AdapterError> {
+        let source = CheckpointSource::open(path)?;
+        let is_diffusers = source.keys().any(|key| key.contains("transformer_blocks."));
+        let key_map = if is_diffusers {
+            KeyMap::dit_diffusers()
+        } else {
+            KeyMap::dit_nvidia()
+        };
+        merge_adapter(&mut self.dit, &source, &key_map, scale)
     }
 
     /// Returns the name of the released model, or of the file where it is none.
@@ -171,9 +188,10 @@ fn load<M: Module>(
     mut module: M,
     path: &Path,
     key_map: impl FnOnce(&CheckpointSource) -> KeyMap,
+    dtype: DType,
 ) -> Result<M, ReleasedError> {
     let source = CheckpointSource::open(path)?;
-    load_into(&mut module, &source, &key_map(&source))?;
+    load_as(&mut module, &source, &key_map(&source), dtype)?;
     Ok(module)
 }
 
@@ -196,14 +214,5 @@ fn dimension(index: usize) -> ActionDimension {
         mean: 0.0,
         std: 1.0 / scale,
         scale,
-    }
-}
-
-/// Changes the element type of every weight.
-struct Cast(DType);
-
-impl ModuleMapper for Cast {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|weight| weight.cast(self.0))
     }
 }

@@ -39,8 +39,8 @@ pub(crate) struct EmbedArgs {
     /// Precision of the encoder and of the file: bf16, as released, or f32.
     #[arg(long, default_value = "bf16")]
     dtype: String,
-    /// Where to compute: cpu or cuda.
-    #[arg(long, default_value = "cpu")]
+    /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
+    #[arg(long, default_value = "flex")]
     device: String,
     /// Prints one line of JSON.
     #[arg(long)]

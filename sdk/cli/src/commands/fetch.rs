@@ -56,7 +56,7 @@ struct Needed {
 /// Runs the command.
 pub(crate) fn run(args: &FetchArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let model = ReleasedModel::find(&args.model)?;
-    let device = worldloop::device::select("cpu")?;
+    let device = worldloop::device::select("flex")?;
     let needed = needed(args, &model, &device)?;
     let settings = HubSettings::from_env();
     let out = &mut io::stdout().lock();

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &InitCheckpointArgs) -> anyhow::Result<Outcome> {
         Preset::ActionCondTiny => RandomCheckpoint::action_cond_tiny(),
         Preset::BaseTiny => RandomCheckpoint::base_tiny(),
     };
-    for file in checkpoint.write(&args.out, args.seed, &device::select("cpu")?)? {
+    for file in checkpoint.write(&args.out, args.seed, &device::select("flex")?)? {
         let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
         println!("{:>10}  {}", bytes_text(size), file.display());
     }

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod bench;
+mod checkpoint;
 pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod evaluate;

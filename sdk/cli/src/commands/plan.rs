@@ -48,7 +48,7 @@ enum Dtype {
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let model = ReleasedModel::find(&args.model)?;
     let request = request(args, &model)?;
-    let device = worldloop::device::select("cpu")?;
+    let device = worldloop::device::select("flex")?;
     let out = &mut io::stdout().lock();
     match MemoryPlan::find(&model, &request, &device) {
         Ok(plan) => {

@@ -11,11 +11,12 @@ use worldloop::action_rollout::{
 };
 use worldloop::data::bridge::{ImageSize, InferenceParams};
 use worldloop::data::ffmpeg_is_installed;
-use worldloop::device::{self, DType, Device};
+use worldloop::device::{self, Device};
 use worldloop::world_model::WorldModel;
-use worldloop::world_model::pipeline::{ActionRolloutOptions, CheckpointFolder, Feedback, Predict, ReleasedCheckpoint};
+use worldloop::world_model::pipeline::{ActionRolloutOptions, Feedback, Predict, ReleasedCheckpoint};
 use worldloop::world_model::text_encoder::TextEmbedding;
 
+use super::checkpoint::{self, AdapterArgs};
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
@@ -37,7 +38,8 @@ const ANNOTATION_ENDING: &str = "json";
     after_help = "Examples:\n  worldloop rollout --checkpoint Cosmos-Predict2.5-2B --annotation bridge/annotation --params bridge/inference_params.json --out rollouts\n  worldloop rollout --checkpoint tiny --annotation bridge/annotation/0.json --out rollouts --steps 4 --json"
 )]
 pub(crate) struct RolloutArgs {
-    /// Folder with transformer and VAE, in NVIDIA's layout or that of diffusers, or the transformer's file in it.
+    /// Folder with transformer and VAE, in NVIDIA's layout or that of diffusers, or the transformer's file in it; or the name of a
+    /// released model that `worldloop fetch` put into the cache.
     #[arg(long)]
     checkpoint: PathBuf,
     /// Annotation of Bridge, or a folder of them; may be given several times. Without it, the folder in the parameters. Videos
@@ -65,12 +67,14 @@ pub(crate) struct RolloutArgs {
     /// Goes on with zeros where there is no embedding of the empty prompt; the model was not trained with them.
     #[arg(long)]
     zero_text: bool,
-    /// Device: cpu, or cuda where it was built in.
-    #[arg(long, default_value = "cpu")]
+    /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
+    #[arg(long, default_value = "flex")]
     device: String,
-    /// Element type of the transformer's weights; the VAE runs in f32.
-    #[arg(long, value_enum, default_value_t = DtypeName::F32)]
-    dtype: DtypeName,
+    /// Precision of the transformer's weights: f32, bf16 or f16. The VAE stays in f32.
+    #[arg(long, default_value = "f32")]
+    dtype: String,
+    #[command(flatten)]
+    adapter: AdapterArgs,
     /// Makes results anew that are there already.
     #[arg(long)]
     overwrite: bool,
@@ -95,12 +99,6 @@ enum FeedbackName {
     Rgb8,
     /// Floating point.
     Float,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum DtypeName {
-    F32,
-    Bf16,
 }
 
 /// Runs the command.
@@ -247,7 +245,8 @@ fn load(
     first: &RecordedClip,
     device: &Device,
 ) -> anyhow::Result<(Predict, bool)> {
-    let folder = CheckpointFolder::open(&args.checkpoint)?;
+    let dtype = device::precision(&args.dtype, device)?;
+    let folder = checkpoint::open(&args.checkpoint)?;
     let found = folder.action_conditioned()?;
     let width = found.transformer.config.text_channels();
     let text = args
@@ -265,7 +264,10 @@ fn load(
         Some(ImageSize::Pixels { height, width }) => [height, width],
         Some(ImageSize::Recorded) | None => first.size(),
     };
-    let checkpoint = ReleasedCheckpoint::load(&folder, found, args.dtype.dtype(), device)?;
+    let mut checkpoint = ReleasedCheckpoint::load(&folder, found, dtype, device)?;
+    if let Some((path, scale)) = args.adapter.adapter() {
+        checkpoint.merge_adapter(path, scale)?;
+    }
     let options = ActionRolloutOptions {
         height,
         width,
@@ -285,7 +287,7 @@ fn settings(args: &RolloutArgs, params: &InferenceParams, model: &Predict, rando
         checkpoint: args.checkpoint.clone(),
         model: spec.name.clone(),
         random_weights,
-        dtype: args.dtype.name().to_owned(),
+        dtype: args.dtype.clone(),
         seam: args.seam.seam().name().to_owned(),
         feedback: args.feedback.name().to_owned(),
         num_steps: model.config().sampler.num_steps,
@@ -355,22 +357,6 @@ impl FeedbackName {
         match self {
             Self::Rgb8 => "rgb8",
             Self::Float => "float",
-        }
-    }
-}
-
-impl DtypeName {
-    fn dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::Bf16 => DType::BF16,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
         }
     }
 }

@@ -55,7 +55,7 @@ mod with_tokenizer {
             "embed --text-encoder encoder --prompt-file tea.txt --out tea.safetensors --json",
         );
         assert_eq!((&told["tokens"], &told["width"]), (&512.into(), &40.into()));
-        let embedding = TextEmbedding::load(path.join("tea.safetensors"), 40, &select("cpu").unwrap()).unwrap();
+        let embedding = TextEmbedding::load(path.join("tea.safetensors"), 40, &select("flex").unwrap()).unwrap();
         assert_eq!(embedding.prompt, "pour tea");
         let tiny = super::super::TINY;
         let generate = format!("generate {tiny} --frames 5 --prompt-embedding tea.safetensors --out out --json");

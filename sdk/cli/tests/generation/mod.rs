@@ -15,7 +15,7 @@ use worldloop::device::DType;
 use worldloop::generation::BaseCheckpoint;
 use worldloop::world_model::Frame;
 use worldloop::world_model::diffusion::{NumpyRandom, SamplerConfig};
-use worldloop::world_model::pipeline::{ClipInput, sample_clip};
+use worldloop::world_model::pipeline::{CheckpointFolder, ClipInput, sample_clip};
 use worldloop::world_model::text_encoder::TextEmbedding;
 use worldloop::world_model::video::{clips_to_tensor, tensor_to_clips};
 
@@ -66,9 +66,9 @@ fn frames(folder: &Path, name: &str) -> Vec<RgbImage> {
 
 /// What the pipeline makes of the same input, called as a library.
 fn expected(folder: &Path, given: &[RgbImage], count: usize) -> Vec<Vec<u8>> {
-    let device = worldloop::device::select("cpu").unwrap();
-    let generator = BaseCheckpoint::open(&folder.join("tiny"), None).unwrap();
-    let generator = generator.load(DType::F32, &device).unwrap();
+    let device = worldloop::device::select("flex").unwrap();
+    let generator = BaseCheckpoint::new(CheckpointFolder::open(folder.join("tiny")).unwrap(), None).unwrap();
+    let generator = generator.load(None, DType::F32, &device).unwrap();
     let text = |file: &str| {
         TextEmbedding::load(folder.join("tiny").join(file), 40, &device)
             .unwrap()

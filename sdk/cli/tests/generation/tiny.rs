@@ -13,19 +13,19 @@ const WIDTH: usize = 40;
 
 /// Writes a base network with its VAE, and embeddings of a few prompts beside them.
 pub(crate) fn write_checkpoint(folder: &Path) {
-    let device = device::select("cpu").unwrap();
+    let device = device::select("flex").unwrap();
     RandomCheckpoint::base_tiny().write(folder, 3, &device).unwrap();
 }
 
 /// Writes an action-conditioned network with its VAE.
 pub(crate) fn write_action_checkpoint(folder: &Path) {
-    let device = device::select("cpu").unwrap();
+    let device = device::select("flex").unwrap();
     RandomCheckpoint::action_cond_tiny().write(folder, 3, &device).unwrap();
 }
 
 /// Writes an embedding of a prompt, the same for the same prompt.
 pub(crate) fn write_embedding(path: &Path, prompt: &str) {
-    let device = device::select("cpu").unwrap();
+    let device = device::select("flex").unwrap();
     device.seed(5);
     let encoder = encoder_config().init(&device);
     let ids: Vec<u32> = prompt.bytes().map(u32::from).chain([319; 4]).collect();
@@ -35,7 +35,7 @@ pub(crate) fn write_embedding(path: &Path, prompt: &str) {
 
 /// Writes an embedding for another network.
 pub(crate) fn write_wide_embedding(path: &Path) {
-    let encoder = TextEncoderConfig::tiny().init(&device::select("cpu").unwrap());
+    let encoder = TextEncoderConfig::tiny().init(&device::select("flex").unwrap());
     let embedding = TextEmbedding::encode(&encoder, "push the cube", &[1, 2]).unwrap();
     embedding.save(path, SaveDtype::F32).unwrap();
 }
@@ -46,7 +46,7 @@ fn encoder_config() -> TextEncoderConfig {
 
 /// Writes a text encoder with its tokenizer; another seed is another checkpoint.
 pub(crate) fn write_text_encoder(folder: &Path, seed: u64) {
-    let device = device::select("cpu").unwrap();
+    let device = device::select("flex").unwrap();
     device.seed(seed);
     std::fs::create_dir_all(folder).unwrap();
     CheckpointWriter::new(SaveDtype::F32)

@@ -21,7 +21,7 @@ const SIDE: usize = 32;
 
 /// Writes world model, judge and cloned policies.
 pub(crate) fn write_weights(folder: &Path) {
-    let device = device::select("cpu").unwrap();
+    let device = device::select("flex").unwrap();
     device.seed(11);
     std::fs::create_dir_all(folder).unwrap();
     let config = world_config();

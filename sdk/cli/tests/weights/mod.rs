@@ -147,7 +147,7 @@ fn assert_near(what: &str, measured: f64, estimate: StageMemory) {
 #[cfg(target_os = "linux")]
 fn estimates_are_near_the_measured_peaks() {
     let folder = tempfile::tempdir().unwrap();
-    let device = device::select("cpu").unwrap();
+    let device = device::select("flex").unwrap();
     // Wide and short: the weights are most of it, and the products are small.
     let dit = serde_json::json!({
         "kind": "dit", "model_channels": 1024, "num_blocks": 4, "num_heads": 8, "mlp_ratio": 4.0, "adaln_lora_dim": 256,

@@ -6,6 +6,8 @@ use anyhow::bail;
 use clap::Args;
 use worldloop::generation::{FRAME_RATE_HZ, InferenceType, OutputFormat, RequestFields};
 
+use super::super::checkpoint::AdapterArgs;
+
 /// Generates videos from prompts, images and videos with a released base model.
 ///
 /// Flags override the fields of a request file. Outputs that are there are left out, so that the same command goes on
@@ -41,8 +43,8 @@ pub(crate) struct GenerateArgs {
     /// number of frames counts with --autoregressive only.
     #[arg(long)]
     pub(super) like_reference: bool,
-    /// Where to compute: cpu or cuda.
-    #[arg(long, default_value = "cpu")]
+    /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
+    #[arg(long, default_value = "flex")]
     pub(super) device: String,
     /// Prints one line of JSON per video.
     #[arg(long)]
@@ -55,12 +57,15 @@ pub(super) struct NetworkArgs {
     /// Released model (`worldloop models`): tells apart those whose weights have the same shapes.
     #[arg(long)]
     pub(super) model: Option<String>,
-    /// Its weights with the VAE beside them: a file, or a folder in NVIDIA's or diffusers' layout.
+    /// Its weights with the VAE beside them: a file, or a folder in NVIDIA's or diffusers' layout. Without it, what `worldloop
+    /// fetch` put into the cache for --model.
     #[arg(long)]
     pub(super) checkpoint: Option<PathBuf>,
-    /// Precision of the transformer: f32, or bf16 for half of the memory.
+    /// Precision of the transformer's weights: f32, or bf16 or f16 for half of the memory. The VAE stays in f32.
     #[arg(long, default_value = "f32")]
     pub(super) dtype: String,
+    #[command(flatten)]
+    pub(super) adapter: AdapterArgs,
     /// Embeddings from `worldloop embed`, found by their prompts; one alone needs no --prompt. Several with commas.
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub(super) prompt_embedding: Vec<PathBuf>,

@@ -19,6 +19,7 @@ use worldloop::world_model::catalog::ReleasedModel;
 pub(crate) use self::args::GenerateArgs;
 use self::args::NetworkArgs;
 use self::texts::{Encoded, Projected, encode, open_encoder};
+use super::checkpoint;
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &GenerateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
     let device = worldloop::device::select(&args.device)?;
     let requests = requests(args)?;
     let formats = args.formats()?;
-    dtype(&args.networks.dtype)?;
+    let dtype = worldloop::device::precision(&args.networks.dtype, &device)?;
     let checkpoint = open_checkpoint(&args.networks)?;
     let jobs = jobs(args, requests, &checkpoint)?;
     prepare_folder(&args.out)?;
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &GenerateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
         return Ok(Outcome::Done);
     }
     note_left_out_texts(&jobs);
-    let mut workshop = open_workshop(args, formats, &checkpoint, &jobs, &device)?;
+    let mut workshop = open_workshop(args, formats, &checkpoint, &jobs, (dtype, &device))?;
     for job in &jobs {
         if stop.is_set() || !workshop.make(job, stop)? {
             eprintln!("stopped; the same command goes on with `{}`", job.request.name);
@@ -91,21 +92,15 @@ fn requests(args: &GenerateArgs) -> anyhow::Result<Vec<GenerationRequest>> {
 
 fn open_checkpoint(networks: &NetworkArgs) -> anyhow::Result<BaseCheckpoint> {
     let model = networks.model.as_deref().map(ReleasedModel::find).transpose()?;
-    let Some(path) = &networks.checkpoint else {
-        let Some(model) = model else {
-            bail!(
-                "there are no weights to generate with: pass --checkpoint PATH (`worldloop models` lists what is released)"
-            );
-        };
-        let (file, repository) = (model.weights.file, model.weights.repository);
-        bail!(
-            "the weights of {} are not given: download {file} and tokenizer.pth of {repository} ({}), and pass \
-             --checkpoint PATH",
-            model.name,
-            model.licence
-        );
+    let folder = match (&networks.checkpoint, &model) {
+        (Some(path), _) => checkpoint::open(path)?,
+        (None, Some(model)) => checkpoint::open_released(model)?,
+        (None, None) => bail!(
+            "there are no weights to generate with: pass --model NAME (`worldloop models` lists them) or --checkpoint PATH"
+        ),
     };
-    let checkpoint = BaseCheckpoint::open(path, model.as_ref())?;
+    let path = folder.path().to_owned();
+    let checkpoint = BaseCheckpoint::new(folder, model.as_ref())?;
     if checkpoint.is_random() {
         eprintln!(
             "note: the weights of `{}` were drawn, not trained: what comes out means nothing",
@@ -145,14 +140,6 @@ fn jobs(
     requests.into_iter().map(job).collect()
 }
 
-fn dtype(name: &str) -> anyhow::Result<DType> {
-    match name {
-        "f32" => Ok(DType::F32),
-        "bf16" => Ok(DType::BF16),
-        other => bail!("there is no precision `{other}` for a transformer, expected one of: f32, bf16"),
-    }
-}
-
 fn note_left_out_texts(jobs: &[Job]) {
     if jobs.iter().any(|job| job.texts.negative == Some(TextSource::LeftOut)) {
         eprintln!(
@@ -168,7 +155,7 @@ fn open_workshop<'a>(
     formats: Vec<OutputFormat>,
     checkpoint: &BaseCheckpoint,
     jobs: &[Job],
-    device: &Device,
+    (dtype, device): (DType, &Device),
 ) -> anyhow::Result<Workshop<'a>> {
     let text_width = checkpoint.limits().text_width;
     let encoder = open_encoder(args.networks.text_encoder.as_deref(), text_width, device)?;
@@ -179,7 +166,7 @@ fn open_workshop<'a>(
     Ok(Workshop {
         args,
         formats,
-        generator: checkpoint.load(dtype(&args.networks.dtype)?, device)?,
+        generator: checkpoint.load(args.networks.adapter.adapter(), dtype, device)?,
         encoded,
         text_width,
         prompts: Projected::default(),

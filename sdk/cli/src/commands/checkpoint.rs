@@ -1,0 +1,56 @@
+//! Checkpoints that commands take: a path, or the name of a released model whose files are in the cache of the Hub.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+use worldloop::world_model::catalog::{ReleasedModel, vae_weights};
+use worldloop::world_model::hub::{HubLocation, HubSettings};
+use worldloop::world_model::pipeline::CheckpointFolder;
+
+/// A low-rank adapter for the transformer.
+#[derive(Debug, Args)]
+pub(super) struct AdapterArgs {
+    /// Low-rank adapter (LoRA) that is added to the transformer: adapter_model.safetensors of peft, or diffusers' file.
+    #[arg(long, value_name = "FILE")]
+    adapter: Option<PathBuf>,
+    /// Factor of the adapter: its alpha over its rank, 1 in NVIDIA's recipe.
+    #[arg(long, default_value_t = 1.0)]
+    adapter_scale: f64,
+}
+
+impl AdapterArgs {
+    /// Returns file and scale, if there is an adapter.
+    pub(super) fn adapter(&self) -> Option<(&Path, f64)> {
+        self.adapter.as_deref().map(|path| (path, self.adapter_scale))
+    }
+}
+
+/// Opens a folder or file; where there is none, the released model of that name.
+pub(super) fn open(path: &Path) -> anyhow::Result<CheckpointFolder> {
+    if !path.exists()
+        && let Some(model) = path.to_str().and_then(|name| ReleasedModel::find(name).ok())
+    {
+        return open_released(&model);
+    }
+    Ok(CheckpointFolder::open(path)?)
+}
+
+/// Opens the files of a released model in the cache.
+pub(super) fn open_released(model: &ReleasedModel) -> anyhow::Result<CheckpointFolder> {
+    let settings = HubSettings::from_env();
+    let mut paths = Vec::new();
+    for file in [model.weights, vae_weights()] {
+        let location = HubLocation::try_from(file)?;
+        let Some(path) = settings.cached(&location) else {
+            bail!(
+                "{location} is not in the cache {}: run `worldloop fetch {}`, or pass the path of the checkpoint ({})",
+                settings.cache.display(),
+                model.name,
+                model.licence
+            );
+        };
+        paths.push(path);
+    }
+    Ok(CheckpointFolder::of_files(&paths[0], &paths[1])?)
+}
