@@ -6,14 +6,17 @@ use serde_json::Value;
 use worldloop::device;
 use worldloop::world_model::dit::{ActionConfig, ActionGrouping, ConditioningConfig, DitConfig};
 use worldloop::world_model::memory::{
-    DenoiseShape, OVERHEAD_BYTES, Precision, StageMemory, VaeShape, vae_decode_memory, vae_encode_memory,
+    DenoiseShape, Precision, StageMemory, VaeShape, vae_decode_memory, vae_encode_memory,
 };
 use worldloop::world_model::vae::WanVaeConfig;
 
 use super::{command, refused, succeeds};
 
-/// How far an estimate may be from the measured peak, which the system counts with everything else of the process.
-const FACTOR: f64 = 1.6;
+/// How far an estimate may be from the measured peak, beside what the process takes without a network.
+const FACTOR: f64 = 1.25;
+
+/// Bytes that the process takes without a network: code, embedded weights, buffers of the backend.
+const PROCESS_BYTES: f64 = 64.0 * 1048576.0;
 
 const ACTION_COND: &str = "predict2.5-2b/robot/action-cond";
 
@@ -128,19 +131,9 @@ fn measured(folder: &Path, config: &Value) -> Vec<f64> {
 
 fn assert_near(what: &str, measured: f64, estimate: StageMemory) {
     let expected = estimate.total() as f64;
-    println!("{what}: measured {measured:.0}, estimated {expected:.0}, overhead up to {OVERHEAD_BYTES}");
-    assert!(
-        measured <= expected + OVERHEAD_BYTES as f64,
-        "{what}: {measured:.0} measured, {expected:.0} estimated"
-    );
-    assert!(
-        expected <= FACTOR * measured,
-        "{what}: {measured:.0} measured, {expected:.0} estimated"
-    );
-    assert!(
-        measured <= FACTOR * expected,
-        "{what}: {measured:.0} measured, {expected:.0} estimated"
-    );
+    let what = format!("{what}: measured {measured:.0}, estimated {expected:.0}");
+    assert!(measured <= FACTOR * expected + PROCESS_BYTES, "{what}");
+    assert!(expected <= FACTOR * measured, "{what}");
 }
 
 #[test]
