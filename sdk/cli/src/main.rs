@@ -31,7 +31,7 @@ enum Command {
     Inspect(commands::inspect::InspectArgs),
     Plan(commands::plan::PlanArgs),
     Fetch(commands::fetch::FetchArgs),
-    Generate(commands::generate::GenerateArgs),
+    Generate(Box<commands::generate::GenerateArgs>),
     Embed(commands::embed::EmbedArgs),
     InitCheckpoint(commands::init_checkpoint::InitCheckpointArgs),
     Rollout(commands::rollout::RolloutArgs),

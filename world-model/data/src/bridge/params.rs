@@ -291,7 +291,7 @@ fn number_or_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize,
     }
     match Index::deserialize(deserializer)? {
         Index::Number(number) => Ok(number),
-        Index::Digits(text) => text.parse().map_err(|_| {
+        Index::Digits(text) => text.parse().map_err(|_not_a_number| {
             serde::de::Error::custom(format!("camera {text:?} is no index, expected a number counted from 0"))
         }),
     }
