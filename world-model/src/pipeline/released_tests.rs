@@ -68,7 +68,10 @@ fn a_random_checkpoint_is_loaded_as_the_released_one_and_plays_actions() {
     assert_eq!(first_chunk(&predict(&file, DType::F32)), frames);
     // In half precision it is about the same.
     let half = first_chunk(&predict(folder.path(), DType::BF16));
-    let pairs = frames.iter().zip(&half).flat_map(|(a, b)| a.values.iter().zip(&b.values));
+    let pairs = frames
+        .iter()
+        .zip(&half)
+        .flat_map(|(a, b)| a.values.iter().zip(&b.values));
     let apart = pairs.map(|(a, b)| (a - b).abs()).sum::<f32>() / (12 * 3 * 32 * 48) as f32;
     assert!(apart > 0.0 && apart < 0.05, "{apart}");
 }
