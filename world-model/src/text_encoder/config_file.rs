@@ -50,7 +50,7 @@ struct ConfigFile {
     num_key_value_heads: Option<usize>,
     rms_norm_eps: Option<f64>,
     rope_theta: Option<f64>,
-    text_config: Option<Box<ConfigFile>>,
+    text_config: Option<Box<Self>>,
 }
 
 /// Corrects what was read off the shapes of the weights by the `config.json` of their folder, if there is one.
