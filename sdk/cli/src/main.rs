@@ -29,7 +29,7 @@ enum Command {
     Bench(commands::bench::BenchArgs),
     Models(commands::models::ModelsArgs),
     Inspect(commands::inspect::InspectArgs),
-    Generate(commands::generate::GenerateArgs),
+    Generate(Box<commands::generate::GenerateArgs>),
     Embed(commands::embed::EmbedArgs),
     InitCheckpoint(commands::init_checkpoint::InitCheckpointArgs),
     Rollout(commands::rollout::RolloutArgs),
