@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn fixed_has_one_frame_per_state_and_the_others_what_their_scripts_have() {
-        for actions in [1, 11, 12, 13, 24, 27, 33] {
+        for actions in [1usize, 11, 12, 13, 24, 27, 33] {
             let chunks = actions.div_ceil(12);
             assert_eq!(Seam::Fixed.plan(actions, 12, false).len(), chunks);
             assert_eq!(frames(Seam::Fixed, actions), actions + 1);

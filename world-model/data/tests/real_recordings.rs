@@ -1,7 +1,5 @@
 //! Promises about recordings of real robots, where these are at hand.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;

@@ -159,10 +159,9 @@ fn roll_out(
     stop: &StopFlag,
 ) -> anyhow::Result<Option<Row>> {
     let files = RolloutFiles::new(&args.out, &name(annotation), params.single_chunk);
-    if !(args.overwrite || params.overwrite) {
-        if let Some(record) = files.finished(settings)? {
-            return Ok(Some(Row { record, skipped: true }));
-        }
+    let anew = args.overwrite || params.overwrite;
+    if let Some(record) = if anew { None } else { files.finished(settings)? } {
+        return Ok(Some(Row { record, skipped: true }));
     }
     let clip = RecordedClip::open(annotation, params)?;
     let mut progress: Option<Progress> = None;

@@ -1,5 +1,7 @@
 //! What `init-checkpoint` and `rollout` promise.
 
+#![expect(clippy::unwrap_used, reason = "a part of a test, where a failure may panic")]
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 

@@ -291,8 +291,9 @@ fn number_or_digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize,
     }
     match Index::deserialize(deserializer)? {
         Index::Number(number) => Ok(number),
-        Index::Digits(text) => text.parse().map_err(|_| {
-            serde::de::Error::custom(format!("camera {text:?} is no index, expected a number counted from 0"))
+        Index::Digits(text) => text.parse().map_err(|error| {
+            let expected = "expected a number counted from 0";
+            serde::de::Error::custom(format!("camera {text:?} is no index, {expected}: {error}"))
         }),
     }
 }
