@@ -114,7 +114,7 @@ fn unknown_names_are_told_with_those_that_exist() {
         "evaluate --world physics --policy random --task fly --out a",
         &["fly", "reach"],
     );
-    refused(path, "bench --world embedded --device tpu", &["tpu", "cpu"]);
+    refused(path, "bench --world embedded --device tpu", &["tpu", "flex"]);
     refused(
         path,
         "evaluate --world physics --policy replay:gone.json --out a",
@@ -459,7 +459,7 @@ fn released_models_and_any_checkpoint_are_described() {
     assert_eq!(found["config"]["num_blocks"], 2);
     assert_eq!(found["keys"]["missing"], serde_json::json!([]));
     assert_eq!(found["statistics"]["net.t_embedding_norm.weight"]["nan"], 0);
-    assert_eq!(found["shapes"]["net.t_embedding_norm.weight"]["dtype"], "f32");
+    assert_eq!(found["shapes"]["net.t_embedding_norm.weight"]["dtype"], "bf16");
 
     let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/embedded/world.safetensors");
     let text = succeeds(path, &format!("inspect {}", world.display()));

@@ -141,10 +141,11 @@ impl ModuleMapper for Drawn {
             let id = param.id;
             return param.transform_for_load(weight, id);
         }
-        // Biases and scales of norms, which start at 0 and 1.
         param.map(|weight| {
             let noise = self.tensor(weight.dims(), SPREAD, &weight.device());
-            weight + noise
+            // Scales of norms start at 1. Biases start at random values, which another thread's draws may change.
+            let starts_at_one = weight.clone().equal_elem(1.0).all().into_scalar::<bool>();
+            if starts_at_one { weight + noise } else { noise }
         })
     }
 }
