@@ -7,8 +7,8 @@ use burn::tensor::Device;
 
 use super::*;
 use crate::checkpoint::{CheckpointError, CheckpointSource, CheckpointWriter, KeyMap, SaveDtype};
-use crate::diffusion::SigmaTable;
-use crate::dit::{CameraConfig, ConditioningConfig, DitConfig, ImageContextConfig, ViewsConfig};
+use crate::diffusion::{NetworkTime, SigmaTable};
+use crate::dit::{CameraConfig, ConditioningConfig, DitConfig, ImageContextConfig, RopeExponents, ViewsConfig};
 use crate::vae::WanVaeConfig;
 
 fn in_repository(path: &str) -> PathBuf {
@@ -255,4 +255,27 @@ fn a_distributed_checkpoint_is_refused_with_the_way_to_convert_it() {
         assert!(matches!(error, CheckpointError::Distributed { .. }), "{error}");
         assert!(error.to_string().contains("convert_distcp_to_pt.py"), "{error}");
     }
+}
+
+#[test]
+fn diffusers_numerics_change_what_its_pipeline_does_otherwise() {
+    let nvidia = ReleasedModel::find("predict2.5-2b/pre-trained").expect("in the table");
+    let diffusers = nvidia.clone().with_diffusers_numerics();
+    let sampler = |model: &ReleasedModel| match &model.sampler {
+        SamplerPreset::Flow(sampler) => sampler.clone(),
+        SamplerPreset::TrigFlow(_) => panic!("a base model"),
+    };
+    let (own, other) = (sampler(&nvidia), sampler(&diffusers));
+    assert_eq!(own.sigmas.schedule(own.num_steps).num_evaluations(), 35);
+    assert_eq!(other.sigmas.schedule(other.num_steps).num_evaluations(), 36);
+    assert_eq!(
+        (other.network_time, other.conditional_frame_timestep),
+        (NetworkTime::Exact, Some(0.1))
+    );
+    assert_eq!(other.guidance_scale, own.guidance_scale);
+    assert_eq!(diffusers.network.rope_exponents, RopeExponents::Exact);
+    assert_eq!(
+        (nvidia.network.qk_norm_eps, diffusers.network.qk_norm_eps),
+        (1e-6, 1e-5)
+    );
 }
