@@ -21,6 +21,7 @@ pub mod training;
 pub mod visualization;
 #[cfg(all(feature = "cloned", feature = "learned", feature = "physics"))]
 pub mod weights;
+mod whole_file;
 
 pub use worldloop_envs as envs;
 pub use worldloop_policies as policies;

@@ -11,6 +11,7 @@ use super::play::PlayedActions;
 use super::recorded_clip::RecordedClip;
 use crate::evaluation::mean_psnr;
 use crate::evaluation::report::side_by_side_gif;
+use crate::whole_file;
 
 /// Frames per second of videos where nothing else is known, as the published settings have it.
 const DEFAULT_RATE_HZ: f64 = 20.0;
@@ -26,6 +27,8 @@ pub struct RolloutSettings {
     pub random_weights: bool,
     /// Element type of the transformer's weights.
     pub dtype: String,
+    /// Low-rank adapter of the transformer, with its scale.
+    pub adapter: Option<(PathBuf, f64)>,
     /// Name of the seam.
     pub seam: String,
     /// How the last frame of a chunk becomes the first of the next: `rgb8` or `float`.
@@ -193,16 +196,8 @@ impl RolloutFiles {
         path.into()
     }
 
-    /// Writes beside the file and renames.
     fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), ActionRolloutError> {
-        let mut partial = path.as_os_str().to_os_string();
-        partial.push(".partial");
-        let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
-        written.map_err(|source| {
-            // What is left of the attempt only takes space; that it may not be there is fine.
-            let _ = std::fs::remove_file(&partial);
-            self.file_error(path, source)
-        })
+        whole_file::put(path, |partial| std::fs::write(partial, bytes)).map_err(|source| self.file_error(path, source))
     }
 
     fn file_error(&self, path: &Path, source: std::io::Error) -> ActionRolloutError {

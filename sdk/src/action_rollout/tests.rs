@@ -69,6 +69,7 @@ fn settings() -> RolloutSettings {
         model: "tiny".into(),
         random_weights: true,
         dtype: "f32".into(),
+        adapter: None,
         seam: "fixed".into(),
         feedback: "rgb8".into(),
         num_steps: 1,

@@ -20,7 +20,7 @@ pub use chunks::Chunking;
 pub use error::GenerationError;
 pub use frame_source::{check_input, read_last_frames};
 pub use generator::{GenerationInput, Generator};
-pub use output::{OutputFormat, has_ffmpeg, prepare_folder};
+pub use output::{OutputFormat, prepare_folder};
 pub use plan::{GenerationPlan, ModelLimits};
 pub use request::{FRAME_RATE_HZ, GenerationRequest, InferenceType};
 pub use request_file::{RequestFields, read_prompt, read_request_file};

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use image::RgbImage;
-use worldloop_world_model_data::write_video;
+use worldloop_world_model_data::{ffmpeg_is_installed, write_video};
 
 use super::error::GenerationError;
 use crate::evaluation::report::side_by_side_gif;
+use crate::whole_file;
 
 /// How generated frames are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl OutputFormat {
     /// Returns the formats that are written where none is asked for: a video file where there is `ffmpeg`, else a GIF
     /// and the frames.
     pub fn of_this_machine() -> Vec<Self> {
-        if has_ffmpeg() {
+        if ffmpeg_is_installed() {
             vec![Self::Mp4]
         } else {
             vec![Self::Gif, Self::Png]
@@ -65,13 +65,17 @@ impl OutputFormat {
         frame_rate_hz: f64,
     ) -> Result<PathBuf, GenerationError> {
         let path = self.path(folder, name);
+        let error = |source| GenerationError::Write {
+            path: path.clone(),
+            source,
+        };
         match self {
             Self::Mp4 => write_video(&path, frames, frame_rate_hz)?,
             Self::Gif => {
                 let animation = side_by_side_gif(frames, &[], frame_rate_hz as f32, 1)?;
-                put(&path, |partial| std::fs::write(partial, &animation.bytes))?;
+                whole_file::put(&path, |partial| std::fs::write(partial, &animation.bytes)).map_err(error)?;
             }
-            Self::Png => put(&path, |partial| write_pictures(partial, frames))?,
+            Self::Png => whole_file::put(&path, |partial| write_pictures(partial, frames)).map_err(error)?,
         }
         Ok(path)
     }
@@ -81,14 +85,6 @@ impl fmt::Display for OutputFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// Returns whether the program that writes video files is there.
-pub fn has_ffmpeg() -> bool {
-    let mut command = Command::new("ffmpeg");
-    command.arg("-version").stdin(Stdio::null());
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 /// Creates the folder of the outputs and checks that files can be written there.
@@ -106,40 +102,6 @@ pub fn prepare_folder(folder: &Path) -> Result<(), GenerationError> {
         path: folder.to_owned(),
         source,
     })
-}
-
-/// Writes beside a path and renames, so that what is there is whole.
-fn put(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), GenerationError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let attempt = || {
-        remove(&partial)?;
-        write(&partial)?;
-        remove(path)?;
-        std::fs::rename(&partial, path)
-    };
-    attempt().map_err(|source| {
-        // What is left of the attempt only takes space; that it may not be there is fine.
-        let _ = remove(&partial);
-        GenerationError::Write {
-            path: path.to_owned(),
-            source,
-        }
-    })
-}
-
-/// Removes a file or folder if there is one.
-fn remove(path: &Path) -> io::Result<()> {
-    let removed = if path.is_dir() {
-        std::fs::remove_dir_all(path)
-    } else {
-        std::fs::remove_file(path)
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 fn write_pictures(folder: &Path, frames: &[RgbImage]) -> io::Result<()> {

@@ -83,8 +83,8 @@ pub enum AdapterError {
 
 /// Adds an adapter to a module's weights, `weight + scale * up * down`, in float32; returns the number of layers.
 ///
-/// `scale` is alpha over rank: 1 in NVIDIA's recipe. Keys are those of the network in the checkpoint that `key_map`
-/// reads, with `lora_A` and `lora_B` in the place of the weight.
+/// `scale` is alpha over rank: 1 in NVIDIA's recipe. Keys are those of `key_map`, without a prefix or with one of peft's,
+/// diffusers' or NVIDIA's, and have `lora_A` and `lora_B` in the place of the weight.
 ///
 /// # Errors
 /// [`AdapterError`]; an adapter that changes nothing is one.
@@ -150,10 +150,8 @@ fn pairs(source: &CheckpointSource, key_map: &KeyMap) -> Result<BTreeMap<String,
         for prefix in PREFIXES {
             name = name.strip_prefix(prefix).unwrap_or(name);
         }
-        let weight = format!("{name}.weight");
         let parameter = key_map
-            .to_module(&weight)
-            .or_else(|| key_map.to_module(&format!("net.{weight}")))
+            .to_module(&format!("{name}.weight"))
             .ok_or_else(|| factor(source, key.to_string(), "belongs to no layer of the network"))?;
         let down = key.to_string();
         pairs.insert(parameter, Pair { down, up });

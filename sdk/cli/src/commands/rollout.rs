@@ -287,6 +287,7 @@ fn settings(args: &RolloutArgs, params: &InferenceParams, model: &Predict, rando
         model: spec.name.clone(),
         random_weights,
         dtype: args.dtype.clone(),
+        adapter: args.adapter.adapter().map(|(path, scale)| (path.to_owned(), scale)),
         seam: args.seam.seam().name().to_owned(),
         feedback: args.feedback.name().to_owned(),
         num_steps: model.config().sampler.num_steps,

@@ -8,7 +8,7 @@ mod tiny;
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use worldloop::data::VideoReader;
 use worldloop::device::DType;
@@ -228,7 +228,7 @@ fn videos_and_animations_are_written_and_read_again() {
         &format!("generate {TINY},gif --frames 5 --fps 8 --name a --out out"),
     );
     let mut inputs = vec!["out/a.gif", "out/a-frames"];
-    if worldloop::generation::has_ffmpeg() {
+    if worldloop::data::ffmpeg_is_installed() {
         succeeds(
             path,
             &format!("generate {TINY},mp4 --frames 5 --fps 8 --name a --out out"),
@@ -359,4 +359,35 @@ fn an_embedding_of_the_wrong_width_is_refused() {
     tiny::write_wide_embedding(&path.join("wide.safetensors"));
     let arguments = format!("{tiny} --prompt-embedding wide.safetensors");
     refused(path, &arguments, &["wide.safetensors", "[tokens, 40]", "text encoder"]);
+}
+
+/// Writes an adapter of rank 1 for the first query layer, whose factors are filled with two numbers.
+fn write_adapter(path: &Path, [down, up]: [f32; 2]) {
+    let (bytes, layer) = (48 * size_of::<f32>(), "blocks.0.self_attn.q_proj");
+    let header = json!({
+        format!("{layer}.lora_A.weight"): { "dtype": "F32", "shape": [1, 48], "data_offsets": [0, bytes] },
+        format!("{layer}.lora_B.weight"): { "dtype": "F32", "shape": [48, 1], "data_offsets": [bytes, 2 * bytes] },
+    })
+    .to_string();
+    let values = [[down; 48], [up; 48]].concat();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.bytes());
+    file.extend(values.into_iter().flat_map(f32::to_le_bytes));
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn an_adapter_changes_the_video_and_one_that_changes_nothing_is_refused() {
+    let folder = folder();
+    let path = folder.path();
+    write_adapter(&path.join("trained.safetensors"), [1.0, 1.0]);
+    write_adapter(&path.join("fresh.safetensors"), [1.0, 0.0]);
+    let prompt = "--prompt-embedding tiny/push_the_cube.safetensors";
+    let arguments = |name: &str| format!("generate {TINY} {prompt} --frames 5 --name {name} --out out");
+    succeeds(path, &arguments("without"));
+    succeeds(path, &format!("{} --adapter trained.safetensors", arguments("with")));
+    let out = path.join("out");
+    assert_ne!(frames(&out, "without"), frames(&out, "with"));
+    let fresh = format!("{} --adapter fresh.safetensors", arguments("fresh"));
+    refused(path, &fresh, &["fresh.safetensors", "changes none of the 1 layers"]);
 }

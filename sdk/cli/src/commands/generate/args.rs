@@ -136,7 +136,7 @@ impl GenerateArgs {
                 let names = OutputFormat::ALL.map(OutputFormat::name).join(", ");
                 bail!("there is no format `{name}`, expected some of: {names}");
             };
-            if format == OutputFormat::Mp4 && !worldloop::generation::has_ffmpeg() {
+            if format == OutputFormat::Mp4 && !worldloop::data::ffmpeg_is_installed() {
                 bail!("mp4 needs the program ffmpeg, which was not found: install it, or pass --format gif,png");
             }
             Ok(format)
