@@ -256,10 +256,7 @@ impl GenerationPlan {
 
     /// Returns whether the negative prompt has an effect.
     pub fn is_guided(&self) -> bool {
-        match &self.sampler {
-            SamplerPreset::Flow(config) => !config.guidance_formula.is_neutral(config.guidance_scale),
-            SamplerPreset::TrigFlow(_) => false,
-        }
+        self.sampler.is_guided()
     }
 }
 

@@ -158,6 +158,16 @@ impl ReleasedModel {
     }
 }
 
+impl SamplerPreset {
+    /// Returns whether each step takes a second evaluation, without the prompt or with a negative one.
+    pub fn is_guided(&self) -> bool {
+        match self {
+            Self::Flow(config) => !config.guidance_formula.is_neutral(config.guidance_scale),
+            Self::TrigFlow(_) => false,
+        }
+    }
+}
+
 impl Given {
     /// Returns the name in lower case.
     pub fn name(self) -> &'static str {

@@ -6,7 +6,7 @@ use super::dit::DenoiseShape;
 use super::stage::{OVERHEAD_BYTES, Precision, Stage, StageMemory};
 use super::text_encoder::text_encoder_memory;
 use super::vae::{VaeShape, vae_decode_memory, vae_encode_memory};
-use crate::catalog::{Given, ReleasedModel, SamplerPreset, released_models};
+use crate::catalog::{Given, ReleasedModel, released_models};
 use crate::text_encoder::TextEncoderConfig;
 use crate::vae::WanVaeConfig;
 
@@ -238,7 +238,7 @@ fn stages(
         batch: 1,
         latents: [model.views * latent_frames, height / space, width / space],
         text_tokens: model.views * TEXT_TOKENS,
-        is_guided: is_guided(model),
+        is_guided: model.sampler.is_guided(),
     };
     let encoder = TextEncoderConfig::cosmos_reason1_7b();
     let mut stages = vec![text_encoder_memory(&encoder, TEXT_TOKENS, precision, device)];
@@ -249,13 +249,6 @@ fn stages(
     stages.push(denoise.memory(&model.network, precision, device));
     stages.push(vae_decode_memory(&vae, vae_shape(latent_frames), device));
     stages
-}
-
-fn is_guided(model: &ReleasedModel) -> bool {
-    match &model.sampler {
-        SamplerPreset::Flow(config) => !config.guidance_formula.is_neutral(config.guidance_scale),
-        SamplerPreset::TrigFlow(_) => false,
-    }
 }
 
 /// Only the given frames are encoded: one, or five of a video.

@@ -95,6 +95,12 @@ impl CheckpointFolder {
         &self.transformers
     }
 
+    /// Returns the files, or folders of shards, of all transformers and VAEs that were found.
+    pub fn networks(&self) -> impl Iterator<Item = &Path> {
+        let transformers = self.transformers.iter().map(|found| found.path.as_path());
+        transformers.chain(self.vaes.iter().map(|(path, _)| path.as_path()))
+    }
+
     /// Returns whether the weights are marked as drawn, not trained.
     pub fn is_random(&self) -> bool {
         self.is_random

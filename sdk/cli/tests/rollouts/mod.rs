@@ -59,6 +59,19 @@ fn lines(printed: &str) -> Vec<Value> {
 }
 
 #[test]
+fn the_networks_of_a_checkpoint_folder_are_inspected_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeeds(path, "init-checkpoint --preset action-cond-tiny --out tiny");
+    let found: Vec<Value> = succeeds(path, "inspect tiny --json")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|network| network["keys"]["missing"] == json!([])));
+}
+
+#[test]
 fn a_random_checkpoint_plays_one_frame_per_action() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use worldloop::world_model::catalog::{Recognized, recognize};
 use worldloop::world_model::checkpoint::{CheckpointSource, LoadReport, StoredDtype, TensorStatistics};
+use worldloop::world_model::pipeline::CheckpointFolder;
 
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
@@ -24,7 +25,7 @@ use crate::progress::Progress;
     after_help = "Examples:\n  worldloop inspect model_ema_bf16.pt\n  worldloop inspect transformer/ --statistics --json"
 )]
 pub(crate) struct InspectArgs {
-    /// A .safetensors, .pt or .pth file, or a folder in the diffusers layout.
+    /// A .safetensors, .pt or .pth file, or a folder in the diffusers or NVIDIA's layout, whose networks follow each other.
     path: PathBuf,
     /// Lists every tensor with its element type and shape.
     #[arg(long)]
@@ -32,7 +33,7 @@ pub(crate) struct InspectArgs {
     /// Reads every tensor, one after the other, and prints its mean, spread, extremes and NaN count.
     #[arg(long)]
     statistics: bool,
-    /// Prints one line of JSON.
+    /// Prints one line of JSON per network.
     #[arg(long)]
     json: bool,
 }
@@ -52,8 +53,31 @@ struct Findings {
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
-    let source = CheckpointSource::open(&args.path)?;
-    let findings = examine(&source, &args.path)?;
+    for (index, path) in networks(&args.path).iter().enumerate() {
+        if index > 0 && !args.json {
+            println!();
+        }
+        if let Outcome::Stopped = inspect(args, path, stop)? {
+            return Ok(Outcome::Stopped);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Returns what there is to look at: the networks of a folder of several, else the path itself.
+fn networks(path: &Path) -> Vec<PathBuf> {
+    let folder = path.is_dir().then(|| CheckpointFolder::open(path));
+    let found: Vec<PathBuf> = match &folder {
+        Some(Ok(folder)) => folder.networks().map(Path::to_owned).collect(),
+        // The path itself says what is wrong with it.
+        Some(Err(_)) | None => Vec::new(),
+    };
+    if found.is_empty() { vec![path.to_owned()] } else { found }
+}
+
+fn inspect(args: &InspectArgs, path: &Path, stop: &StopFlag) -> anyhow::Result<Outcome> {
+    let source = CheckpointSource::open(path)?;
+    let findings = examine(&source, path)?;
     let out = &mut io::stdout().lock();
     if !args.json {
         text::print_findings(out, &source, &findings)?;
