@@ -15,6 +15,18 @@ pub enum ActionRolloutError {
     /// The annotation can't be used.
     #[error(transparent)]
     Annotation(#[from] BridgeError),
+    /// A file of actions holds something else.
+    #[error("{entry} of the actions `{path}` is not {expected}: {found}")]
+    ActionFile {
+        /// The file.
+        path: PathBuf,
+        /// The entry.
+        entry: String,
+        /// What was expected.
+        expected: &'static str,
+        /// What was found.
+        found: String,
+    },
     /// A video can't be read or written.
     #[error(transparent)]
     Video(#[from] VideoError),
@@ -52,7 +64,8 @@ pub enum ActionRolloutError {
     },
     /// The model takes other actions than recordings of Bridge have.
     #[error(
-        "the model `{model}` takes actions of {expected} values, `{annotation}` has {found}: take another checkpoint"
+        "the model `{model}` takes actions of {expected} values, `{annotation}` has {found}: change the file, or take another \
+         checkpoint"
     )]
     ActionSize {
         /// Name of the model.

@@ -6,6 +6,7 @@ use image::RgbImage;
 use worldloop_world_model_data::bridge::{BridgeAnnotation, ImageSize, InferenceParams};
 use worldloop_world_model_data::{VideoReader, resize_lanczos};
 
+use super::action_file::read_actions;
 use super::error::ActionRolloutError;
 
 /// A recorded episode: frames, and the actions that lead from one to the next.
@@ -19,7 +20,7 @@ pub struct RecordedClip {
     pub video: PathBuf,
     /// What the robot was told, where the annotation says so.
     pub instruction: Option<String>,
-    /// Observed frames, one more than there are actions, resized as Pillow does with `LANCZOS`.
+    /// Observed frames, resized as Pillow does with `LANCZOS`: one more than there are actions, or the first alone.
     pub frames: Vec<RgbImage>,
     /// Scaled actions, as the network takes them.
     pub actions: Vec<Vec<f32>>,
@@ -71,6 +72,33 @@ impl RecordedClip {
             frame_rate_hz: rate.map(|rate| rate / selection.step as f64),
             instruction: annotation.instruction,
             annotation: annotation.path,
+        })
+    }
+
+    /// Starts from one picture, resized as the parameters say, and takes the actions of a file.
+    ///
+    /// The file is an annotation, or a JSON list of rows: metres, radians and the gripper for seven values, the network's own
+    /// units for any other number.
+    ///
+    /// # Errors
+    /// [`ActionRolloutError`] that names the file and the entry.
+    pub fn from_picture(
+        picture: RgbImage,
+        picture_path: impl Into<PathBuf>,
+        actions: impl AsRef<Path>,
+        params: &InferenceParams,
+    ) -> Result<Self, ActionRolloutError> {
+        let path = actions.as_ref();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self {
+            name,
+            annotation: path.to_path_buf(),
+            video: picture_path.into(),
+            instruction: None,
+            frames: vec![resized(picture, params)],
+            actions: read_actions(path, params)?,
+            start: params.start_frame_idx,
+            frame_rate_hz: None,
         })
     }
 

@@ -52,6 +52,15 @@ impl BaseCheckpoint {
         })
     }
 
+    /// Computes and samples as diffusers' pipeline does: see [`ReleasedModel::with_diffusers_numerics`].
+    #[must_use]
+    pub fn with_diffusers_numerics(mut self) -> Self {
+        self.found.transformer.config = self.found.transformer.config.with_diffusers_numerics();
+        self.limits.released = self.limits.released.map(ReleasedModel::with_diffusers_numerics);
+        self.limits.sampler = self.limits.sampler.with_diffusers_numerics();
+        self
+    }
+
     /// Returns what decides which requests can be answered.
     pub fn limits(&self) -> &ModelLimits {
         &self.limits

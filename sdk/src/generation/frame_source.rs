@@ -48,18 +48,7 @@ pub fn read_last_frames(
     inference_type: InferenceType,
     size: [usize; 2],
 ) -> Result<Vec<RgbImage>, GenerationError> {
-    let frames = if is_image(path) {
-        VecDeque::from([read_image(path)?])
-    } else {
-        let mut last = VecDeque::with_capacity(count);
-        for frame in VideoReader::open(path)? {
-            if last.len() == count {
-                last.pop_front();
-            }
-            last.push_back(frame?);
-        }
-        last
-    };
+    let frames = last_frames(path, count)?;
     if frames.len() < count {
         return Err(GenerationError::ShortInput {
             path: path.to_owned(),
@@ -69,6 +58,35 @@ pub fn read_last_frames(
         });
     }
     Ok(frames.iter().map(|frame| cover(frame, size)).collect())
+}
+
+/// Reads the last frame of an input as it is.
+///
+/// # Errors
+/// [`GenerationError`] that names the input.
+pub fn read_last_frame(path: &Path) -> Result<RgbImage, GenerationError> {
+    let last = last_frames(path, 1)?.pop_back();
+    last.ok_or_else(|| GenerationError::ShortInput {
+        path: path.to_owned(),
+        found: 0,
+        expected: 1,
+        inference_type: InferenceType::Image2World,
+    })
+}
+
+/// Reads the last `count` frames, or all if there are fewer.
+fn last_frames(path: &Path, count: usize) -> Result<VecDeque<RgbImage>, GenerationError> {
+    if is_image(path) {
+        return Ok(VecDeque::from([read_image(path)?]));
+    }
+    let mut last = VecDeque::with_capacity(count);
+    for frame in VideoReader::open(path)? {
+        if last.len() == count {
+            last.pop_front();
+        }
+        last.push_back(frame?);
+    }
+    Ok(last)
 }
 
 fn read_image(path: &Path) -> Result<RgbImage, GenerationError> {
@@ -144,6 +162,51 @@ mod tests {
             let large = cover(&picture(5, 3), size);
             assert_eq!(large.dimensions(), (size[1] as u32, size[0] as u32));
             assert!(large.pixels().all(|pixel| pixel[2] == 7));
+        }
+    }
+
+    /// What PyTorch 2.15 makes of 23 × 17 pixels at 8 × 6, row by row: `interpolate` with `bilinear` and `antialias`, as
+    /// torchvision resizes tensors, rounded, and the centre cut out.
+    #[rustfmt::skip]
+    const SMALL: [u8; 144] = [
+        51, 5, 37, 136, 16, 49, 159, 39, 75, 73, 75, 88, 162, 126, 87, 116, 184, 135, 97, 80, 90, 179, 98, 82,
+        80, 13, 117, 164, 23, 140, 132, 47, 122, 99, 83, 115, 175, 133, 109, 84, 192, 140, 125, 88, 158, 164, 106, 110,
+        111, 22, 173, 176, 32, 117, 90, 56, 113, 128, 92, 107, 171, 142, 103, 82, 201, 126, 156, 97, 171, 123, 114, 114,
+        142, 30, 79, 155, 40, 116, 79, 64, 120, 159, 100, 128, 129, 150, 117, 94, 201, 166, 175, 95, 133, 102, 123, 116,
+        171, 39, 119, 134, 49, 142, 97, 73, 124, 174, 109, 117, 85, 159, 93, 125, 176, 135, 167, 62, 145, 79, 131, 132,
+        188, 46, 172, 96, 56, 127, 125, 80, 135, 178, 116, 122, 79, 167, 116, 152, 180, 123, 132, 66, 165, 86, 139, 134,
+    ];
+
+    /// The same of 7 × 5 pixels at 10 × 6.
+    #[rustfmt::skip]
+    const LARGE: [u8; 180] = [
+        5, 1, 13, 25, 2, 13, 51, 3, 13, 77, 5, 14, 103, 9, 16, 129, 13, 18, 155, 18, 20, 181, 24, 23,
+        206, 31, 26, 227, 37, 28, 12, 3, 31, 32, 4, 31, 58, 5, 33, 84, 7, 35, 110, 10, 39, 136, 15, 43,
+        162, 20, 48, 187, 26, 55, 213, 33, 63, 234, 39, 69, 19, 5, 49, 39, 6, 50, 65, 7, 52, 91, 9, 55,
+        117, 12, 61, 143, 17, 68, 168, 22, 77, 194, 28, 87, 220, 35, 99, 241, 41, 110, 25, 7, 67, 46, 7, 68,
+        72, 9, 71, 98, 11, 76, 123, 14, 84, 149, 18, 94, 175, 23, 105, 201, 30, 120, 227, 37, 136, 247, 43, 150,
+        32, 9, 85, 53, 9, 87, 79, 11, 90, 104, 13, 96, 130, 16, 106, 156, 20, 119, 182, 25, 134, 208, 32, 152,
+        234, 39, 173, 254, 45, 191, 39, 11, 103, 60, 11, 105, 85, 12, 110, 111, 15, 117, 137, 18, 129, 163, 22, 144,
+        189, 27, 162, 215, 33, 184, 176, 41, 145, 117, 47, 88,
+    ];
+
+    #[test]
+    fn pixels_are_those_of_pytorch() {
+        let picture = |width, height| {
+            RgbImage::from_fn(width, height, |x, y| {
+                Rgb([x * 37 + y * 11, x * x + 3 * y, y * 29 + x * x * y].map(|value| (value % 256) as u8))
+            })
+        };
+        for (made, expected) in [
+            (cover(&picture(23, 17), [6, 8]), &SMALL[..]),
+            (cover(&picture(7, 5), [6, 10]), &LARGE[..]),
+        ] {
+            let differences = made.as_raw().iter().zip(expected).map(|(one, other)| one.abs_diff(*other));
+            assert_eq!(made.as_raw().len(), expected.len());
+            // A half may be rounded up by one and down by the other.
+            assert!(differences.clone().all(|difference| difference <= 1), "{made:?}");
+            let off = differences.filter(|difference| *difference > 0).count();
+            assert!(off * 50 <= expected.len(), "{off} values are off by one");
         }
     }
 

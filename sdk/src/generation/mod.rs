@@ -18,7 +18,7 @@ mod resolution;
 pub use checkpoint::BaseCheckpoint;
 pub use chunks::Chunking;
 pub use error::GenerationError;
-pub use frame_source::{check_input, read_last_frames};
+pub use frame_source::{check_input, read_last_frame, read_last_frames};
 pub use generator::{GenerationInput, Generator};
 pub use output::{OutputFormat, prepare_folder};
 pub use plan::{GenerationPlan, ModelLimits};

@@ -72,7 +72,7 @@ impl ModelLimits {
         };
         let without_actions = "a video without actions";
         if network.conditioning.action.is_some() {
-            let advice = "it is conditioned on actions; `worldloop rollout --annotation FILE` gives it some";
+            let advice = "it is conditioned on actions; --action FILE gives it some, and so does `worldloop rollout --annotation FILE`";
             return Err(unable(without_actions, advice));
         }
         if network.conditioning.views.is_some() || network.conditioning.camera.is_some() {

@@ -15,6 +15,17 @@ pub struct UnknownModel {
     pub known: Vec<&'static str>,
 }
 
+/// A model whose weights nobody can fetch by name.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "there is no public file with the weights of `{model}`: NVIDIA's list of checkpoints names none. If you have them, pass \
+     their path (--checkpoint)"
+)]
+pub struct NoPublicWeights {
+    /// Name of the model.
+    pub model: &'static str,
+}
+
 /// Why a checkpoint was not recognised.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -15,7 +15,7 @@ mod text_encoder;
 mod vae;
 mod variant;
 
-pub use error::{RecognizeError, UnknownModel};
+pub use error::{NoPublicWeights, RecognizeError, UnknownModel};
 pub use model::{Given, HubFile, ReleasedModel, SamplerPreset, Verification};
 pub use released::{released_models, text_encoder_weights, vae_weights};
 pub use variant::{ControlNetwork, Recognized, Transformer, recognize};

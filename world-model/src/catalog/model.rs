@@ -5,16 +5,13 @@ use std::fmt;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::error::UnknownModel;
+use super::error::{NoPublicWeights, UnknownModel};
 use super::released::released_models;
 use crate::diffusion::{NetworkTime, SamplerConfig, SigmaTable, TrigFlow};
-use crate::dit::{DitConfig, RopeExponents};
+use crate::dit::DitConfig;
 
 /// Bytes of one weight as released.
 const BF16_BYTES: u64 = 2;
-
-/// Epsilon of diffusers' norms of queries and keys.
-const DIFFUSERS_QK_NORM_EPS: f64 = 1e-5;
 
 /// Evaluations of diffusers' pipeline where none are asked for.
 const DIFFUSERS_STEPS: usize = 36;
@@ -27,8 +24,8 @@ const DIFFUSERS_GIVEN_TIME: f64 = 0.1;
 pub struct ReleasedModel {
     /// Name as a user types it: the size, then the folder in the Hub repository without `base/`.
     pub name: &'static str,
-    /// Where the weights are.
-    pub weights: HubFile,
+    /// Where the weights are; none where their publisher names no file that is open to the public.
+    pub weights: Option<HubFile>,
     /// The network that the weights belong to.
     pub network: DitConfig,
     /// How the released pipeline samples.
@@ -128,18 +125,17 @@ impl ReleasedModel {
     /// diffusers@58eb52c.
     #[must_use]
     pub fn with_diffusers_numerics(mut self) -> Self {
-        self.network.rope_exponents = RopeExponents::Exact;
-        self.network.qk_norm_eps = DIFFUSERS_QK_NORM_EPS;
-        if let SamplerPreset::Flow(sampler) = &mut self.sampler {
-            *sampler = SamplerConfig {
-                num_steps: DIFFUSERS_STEPS,
-                sigmas: SigmaTable::KarrasDiffusers,
-                network_time: NetworkTime::Exact,
-                conditional_frame_timestep: Some(DIFFUSERS_GIVEN_TIME),
-                ..sampler.clone()
-            };
-        }
+        self.network = self.network.with_diffusers_numerics();
+        self.sampler = self.sampler.with_diffusers_numerics();
         self
+    }
+
+    /// Returns where the weights are.
+    ///
+    /// # Errors
+    /// [`NoPublicWeights`] where there is no file that everybody may fetch.
+    pub fn public_weights(&self) -> Result<HubFile, NoPublicWeights> {
+        self.weights.ok_or(NoPublicWeights { model: self.name })
     }
 
     /// Counts the weights of the network; none is drawn for it.
@@ -159,6 +155,21 @@ impl ReleasedModel {
 }
 
 impl SamplerPreset {
+    /// Returns the sampler of diffusers' pipeline; that of a distilled model stays as it is.
+    #[must_use]
+    pub fn with_diffusers_numerics(self) -> Self {
+        match self {
+            Self::Flow(sampler) => Self::Flow(SamplerConfig {
+                num_steps: DIFFUSERS_STEPS,
+                sigmas: SigmaTable::KarrasDiffusers,
+                network_time: NetworkTime::Exact,
+                conditional_frame_timestep: Some(DIFFUSERS_GIVEN_TIME),
+                ..sampler
+            }),
+            Self::TrigFlow(_) => self,
+        }
+    }
+
     /// Returns whether each step takes a second evaluation, without the prompt or with a negative one.
     pub fn is_guided(&self) -> bool {
         match self {

@@ -70,6 +70,7 @@ pub fn released_models() -> Vec<ReleasedModel> {
             "base/pre-trained/54937b8c-29de-4f04-862c-e67b04ec41e8_ema_bf16.pt",
             "03eb354f",
         ),
+        gr00tdream_gr1(),
         action_cond(),
         auto_multiview(),
         robot_multiview_agibot(),
@@ -92,11 +93,11 @@ fn base_2b(
 ) -> ReleasedModel {
     ReleasedModel {
         name,
-        weights: HubFile {
+        weights: Some(HubFile {
             repository: REPOSITORY_2B,
             file,
             revision: "15a82a2e",
-        },
+        }),
         network: DitConfig::predict2_5_2b(),
         sampler: SamplerPreset::Flow(sampler),
         given: BASE_GIVEN,
@@ -114,11 +115,11 @@ fn base_2b(
 
 fn base_14b(name: &'static str, file: &'static str, revision: &'static str) -> ReleasedModel {
     ReleasedModel {
-        weights: HubFile {
+        weights: Some(HubFile {
             repository: REPOSITORY_14B,
             file,
             revision,
-        },
+        }),
         network: DitConfig::predict2_5_14b(),
         ..base_2b(name, file, guided(7.0), SHIFT)
     }
@@ -127,11 +128,11 @@ fn base_14b(name: &'static str, file: &'static str, revision: &'static str) -> R
 fn distilled_2b() -> ReleasedModel {
     let file = "base/distilled/575edf0f-d973-4c74-b52c-69929a08d0a5_ema_bf16.pt";
     ReleasedModel {
-        weights: HubFile {
+        weights: Some(HubFile {
             repository: REPOSITORY_2B,
             file,
             revision: "e26f8a12",
-        },
+        }),
         network: DitConfig::predict2_5_2b_distilled(),
         sampler: SamplerPreset::TrigFlow(TrigFlow::four_steps()),
         given: &[Given::Text],
@@ -147,11 +148,11 @@ fn distilled_2b() -> ReleasedModel {
 fn action_cond() -> ReleasedModel {
     let file = "robot/action-cond/38c6c645-7d41-4560-8eeb-6f4ddc0e6574_ema_bf16.pt";
     ReleasedModel {
-        weights: HubFile {
+        weights: Some(HubFile {
             repository: REPOSITORY_2B,
             file,
             revision: "main",
-        },
+        }),
         network: DitConfig::action_cond_2b(),
         given: &[Given::Image, Given::Actions],
         latent_frames: 4,
@@ -166,6 +167,19 @@ fn action_cond() -> ReleasedModel {
     }
 }
 
+/// The 14B network trained further on a humanoid, without actions.
+fn gr00tdream_gr1() -> ReleasedModel {
+    ReleasedModel {
+        weights: None,
+        verification: Verification {
+            network: BASE_NETWORK,
+            sampler: SHIFT,
+            open: "its publisher's list of checkpoints names no file; network and sampler are those of its base",
+        },
+        ..base_14b("predict2.5-14b/robot/gr00tdream-gr1", "", "")
+    }
+}
+
 fn auto_multiview() -> ReleasedModel {
     let file = "auto/multiview/524af350-2e43-496c-8590-3646ae1325da_ema_bf16.pt";
     let sampler = SamplerConfig {
@@ -173,11 +187,11 @@ fn auto_multiview() -> ReleasedModel {
         ..guided(3.0)
     };
     ReleasedModel {
-        weights: HubFile {
+        weights: Some(HubFile {
             repository: REPOSITORY_2B,
             file,
             revision: "865baf08",
-        },
+        }),
         network: DitConfig::auto_multiview_2b(),
         latent_frames: 8,
         views: 7,
@@ -199,11 +213,11 @@ fn robot_multiview_agibot() -> ReleasedModel {
         ..guided(7.0)
     };
     ReleasedModel {
-        weights: HubFile {
+        weights: Some(HubFile {
             repository: REPOSITORY_2B,
             file,
             revision: "fbe72c18",
-        },
+        }),
         network: DitConfig::robot_multiview_agibot_2b(),
         given: &[Given::Image, Given::CameraPoses],
         views: 3,

@@ -12,6 +12,9 @@ const MAX_BLOCKS: usize = 1024;
 /// Largest size of anything else; released networks stay at a hundred thousand.
 const MAX_SIZE: usize = 1 << 24;
 
+/// Epsilon of diffusers' norms of queries and keys.
+const DIFFUSERS_QK_NORM_EPS: f64 = 1e-5;
+
 /// Configuration of a [`Dit`](super::Dit).
 #[derive(Config, Debug)]
 pub struct DitConfig {
@@ -170,6 +173,15 @@ impl DitConfig {
     /// Its views follow each other on one time axis without a restart and are told apart by their rays.
     pub fn robot_multiview_agibot_2b() -> Self {
         Self::predict2_5_2b().with_conditioning(ConditioningConfig::new().with_camera(Some(CameraConfig::new())))
+    }
+
+    /// Returns the network with diffusers' numerics: exact rotary exponents, and another epsilon in the norms of queries and keys.
+    ///
+    /// Source: `models/transformers/transformer_cosmos.py` of diffusers@58eb52c.
+    #[must_use]
+    pub fn with_diffusers_numerics(self) -> Self {
+        self.with_rope_exponents(RopeExponents::Exact)
+            .with_qk_norm_eps(DIFFUSERS_QK_NORM_EPS)
     }
 
     /// Returns an action-conditioned network that runs in milliseconds on a CPU, for tests and examples.

@@ -12,12 +12,18 @@ use ureq::{Agent, Body};
 use super::cache::is_commit;
 use super::error::HubError;
 use super::locate::Received;
-use super::location::HubLocation;
+use super::location::{HubLocation, is_hexadecimal};
 use super::settings::HubSettings;
 use super::storage::{Incomplete, publish};
 
 /// Time for a connection, for the start of an answer, and between two pieces of a file.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Repository of weights that NVIDIA's own scripts name and that only its members can read.
+const INTERNAL_REPOSITORY: &str = "nvidia/Cosmos-Experimental";
+
+/// Digits of a SHA-256.
+const SHA256_DIGITS: usize = 64;
 
 /// Redirections that are followed.
 const MAX_HOPS: usize = 8;
@@ -162,6 +168,18 @@ impl Hub {
             }
             copy(location, response, &mut incomplete, total, progress)?;
         }
+        // Large files go by their SHA-256; small ones by something that the file alone does not tell.
+        if description.etag.len() == SHA256_DIGITS && is_hexadecimal(&description.etag) {
+            let found = incomplete.digest()?;
+            if found != description.etag {
+                incomplete.restart()?;
+                return Err(HubError::Damaged {
+                    location: Box::new(location.clone()),
+                    expected: description.etag.clone(),
+                    found,
+                });
+            }
+        }
         incomplete.complete()
     }
 
@@ -232,6 +250,10 @@ impl Hub {
         let boxed = || Box::new(location.clone());
         match response.status().as_u16() {
             200..=399 => Ok(response),
+            // Neither a token nor a licence helps there.
+            401 | 403 | 404 if location.repository() == INTERNAL_REPOSITORY => Err(HubError::Internal {
+                address: location.to_string(),
+            }),
             401 => Err(HubError::Unauthorized {
                 location: boxed(),
                 has_token: self.settings.token.is_some(),

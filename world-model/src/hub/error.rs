@@ -88,6 +88,18 @@ pub enum HubError {
         /// What went wrong.
         reason: String,
     },
+    /// All bytes are here, and they are others than those of the file.
+    #[error(
+        "{location} arrived damaged: its SHA-256 is {found}, expected {expected}. What came was thrown away; run this again"
+    )]
+    Damaged {
+        /// The file.
+        location: Box<HubLocation>,
+        /// The digest that the server announced.
+        expected: String,
+        /// The digest of what came.
+        found: String,
+    },
     /// Another process fetches the same file.
     #[error("{location} is being fetched by another process: wait for it")]
     Busy {

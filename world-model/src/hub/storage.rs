@@ -1,13 +1,18 @@
 //! Where a file is written while it comes, and how it becomes part of the cache.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use super::cache::is_commit;
 use super::error::HubError;
 use super::location::HubLocation;
 use super::settings::HubSettings;
+
+/// Bytes that are read at once for a digest.
+const PIECE: usize = 1 << 20;
 
 /// A file of the cache that is being written; nobody else writes it meanwhile.
 #[derive(Debug)]
@@ -59,6 +64,22 @@ impl Incomplete {
     /// Returns an error about the file itself.
     pub(super) fn error(&self, source: io::Error) -> HubError {
         write_error(&self.path)(source)
+    }
+
+    /// Returns the SHA-256 of what is here, in hexadecimal digits.
+    pub(super) fn digest(&self) -> Result<String, HubError> {
+        let digest = || {
+            let mut file = File::open(&self.path)?;
+            let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE]);
+            loop {
+                match file.read(&mut piece)? {
+                    0 => return Ok(hasher.finalize()),
+                    len => hasher.update(&piece[..len]),
+                }
+            }
+        };
+        let digest = digest().map_err(write_error(&self.path))?;
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Gives the file its name, now that it is whole.

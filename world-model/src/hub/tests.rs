@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use super::{HubError, HubLocation, HubSettings, Received, Token};
 
 const COMMIT: &str = "15a82a2e0123456789abcdef0123456789abcdef";
-const ETAG: &str = "0123456789abcdef";
+/// The digest of the content, as it is of all large files on the Hub.
+const ETAG: &str = "9de1e004dba2e50ac9ec5ae801e7eb55a6714acf03f769cc7fa78bacfdecc4a9";
 const CONTENT: &[u8] = b"some weights, a few of them";
 
 /// What the server does with the file.
@@ -285,6 +286,22 @@ fn a_kill_between_the_last_byte_and_the_name_costs_nothing() {
 }
 
 #[test]
+fn a_file_that_is_not_what_the_hub_says_is_not_kept() {
+    let cache = tempfile::tempdir().unwrap();
+    let blobs = cache.path().join("models--nvidia--Cosmos-Predict2.5-2B/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    // The start that an earlier call left is of another file, or a disk has failed.
+    fs::write(blobs.join(format!("{ETAG}.incomplete")), b"other weig").unwrap();
+    let server = Server::start(Behaviour::Serves);
+    let hub = server.hub(cache.path());
+    let error = hub.locate(&location("main"), on).unwrap_err();
+    assert!(matches!(&error, HubError::Damaged { expected, .. } if expected == ETAG), "{error}");
+    assert!(error.to_string().contains("`base/model.pt`"), "{error}");
+    assert_eq!(hub.cached(&location("main")), None);
+    assert_eq!(fs::read(hub.locate(&location("main"), on).unwrap()).unwrap(), CONTENT);
+}
+
+#[test]
 fn the_token_stays_with_the_hub() {
     let cache = tempfile::tempdir().unwrap();
     let storage = Server::start(Behaviour::Serves);
@@ -325,6 +342,18 @@ fn each_refusal_says_which_why_and_where() {
     assert!(message_of(Behaviour::Answers(404, "RepoNotFound")).contains("no such repository"));
     assert!(message_of(Behaviour::Answers(503, "")).contains("status 503"));
     assert!(message_of(Behaviour::SendsNoEtag).contains("no usable header etag"));
+}
+
+#[test]
+fn a_repository_for_members_alone_is_not_taken_for_a_missing_licence() {
+    let cache = tempfile::tempdir().unwrap();
+    for status in [401, 403, 404] {
+        let server = Server::start(Behaviour::Answers(status, "GatedRepo"));
+        let internal = HubLocation::new("nvidia/Cosmos-Experimental", "main", "7bbc8d06/model_ema_bf16.pt").unwrap();
+        let error = server.hub(cache.path()).locate(&internal, on).unwrap_err();
+        assert!(matches!(error, HubError::Internal { .. }), "{error}");
+        assert!(error.to_string().contains("nvidia/Cosmos-Experimental"), "{error}");
+    }
 }
 
 #[test]

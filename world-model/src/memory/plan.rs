@@ -1,4 +1,4 @@
-//! Which precision, order and pieces fit a device, or why none do.
+//! Which precision and order of the stages fit a device, or why none do.
 
 use burn::tensor::Device;
 
@@ -12,9 +12,6 @@ use crate::vae::WanVaeConfig;
 
 /// Tokens of a prompt in every release.
 const TEXT_TOKENS: usize = 512;
-
-/// Latent frames of a piece of the VAE, where not all fit at once.
-const PIECES: [usize; 4] = [8, 4, 2, 1];
 
 /// Sides of a frame are multiples of this: VAE compression times patch.
 const SIDE_STEP: usize = 16;
@@ -50,7 +47,7 @@ pub struct MemoryPlan {
     pub precision: Precision,
     /// Which weights are on the device together.
     pub residency: Residency,
-    /// Latent frames that the VAE takes at once; none is the whole clip.
+    /// Latent frames that the VAE decodes at once; none is the whole clip.
     pub vae_piece: Option<usize>,
     /// Memory of each stage, in their order.
     pub stages: Vec<StageMemory>,
@@ -146,34 +143,29 @@ impl MemoryPlan {
     /// Lists all ways, the one that reloads least first.
     fn ways(model: &ReleasedModel, request: &MemoryRequest, device: &Device) -> Vec<Self> {
         let precision = request.precision.unwrap_or(Precision::Bf16);
-        let latent_frames = 1 + (request.frames - 1) / 4;
-        let pieces = PIECES.into_iter().filter(|piece| *piece < latent_frames).map(Some);
-        let pieces: Vec<_> = std::iter::once(None).chain(pieces).collect();
-        let piece_stages: Vec<_> = pieces
-            .into_iter()
-            .map(|piece| (piece, stages(model, request, precision, piece, device)))
-            .collect();
+        let vae = WanVaeConfig::wan2_1();
+        let latent_frames = vae.latent_frames(request.frames);
+        let at_once = vae.latent_frames_at_once(request.size_px.iter().product());
+        let stages = stages(model, request, precision, device);
         [
             Residency::AllTogether,
             Residency::OneStageAtATime,
             Residency::WithoutTextEncoder,
         ]
         .into_iter()
-        .flat_map(|residency| {
-            piece_stages.iter().map(move |(piece, stages)| {
-                let stages: Vec<_> = stages
-                    .iter()
-                    .filter(|stage| residency != Residency::WithoutTextEncoder || stage.stage != Stage::TextEncoder)
-                    .copied()
-                    .collect();
-                Self {
-                    precision,
-                    residency,
-                    vae_piece: *piece,
-                    peak: peak(residency, &stages) + OVERHEAD_BYTES,
-                    stages,
-                }
-            })
+        .map(|residency| {
+            let stages: Vec<_> = stages
+                .iter()
+                .filter(|stage| residency != Residency::WithoutTextEncoder || stage.stage != Stage::TextEncoder)
+                .copied()
+                .collect();
+            Self {
+                precision,
+                residency,
+                vae_piece: (at_once < latent_frames).then_some(at_once),
+                peak: peak(residency, &stages) + OVERHEAD_BYTES,
+                stages,
+            }
         })
         .collect()
     }
@@ -220,7 +212,6 @@ fn stages(
     model: &ReleasedModel,
     request: &MemoryRequest,
     precision: Precision,
-    piece: Option<usize>,
     device: &Device,
 ) -> Vec<StageMemory> {
     let vae = WanVaeConfig::wan2_1();
@@ -230,7 +221,7 @@ fn stages(
         // Views go through the VAE one after the other.
         batch: 1,
         latent_frames,
-        latent_frames_at_once: piece.unwrap_or(latent_frames),
+        latent_frames_at_once: vae.latent_frames_at_once(height * width),
         size_px: [height, width],
     };
     let space = vae.spatial_compression();

@@ -6,7 +6,8 @@
 //! scores between all positions of a latent frame, for every frame at once. The widest of these moments is the peak;
 //! the whole video comes on top, twice, because its axes are moved.
 //!
-//! In pieces of a few latent frames, every causal convolution keeps the input that it saw last.
+//! In pieces of a few latent frames, every causal convolution keeps the two input frames that it saw last, and puts them in
+//! front of the next piece.
 
 use burn::tensor::Device;
 
@@ -88,7 +89,7 @@ impl Levels<'_> {
         if self.is_whole() {
             1 + (self.shape.latent_frames - 1) * time
         } else {
-            self.shape.latent_frames_at_once * time
+            self.shape.latent_frames_at_once * time + KEPT_FRAMES
         }
     }
 
@@ -129,8 +130,7 @@ impl Levels<'_> {
     fn kept(&self, blocks_per_level: usize) -> u64 {
         let of_level = |level: usize| {
             let convolutions = 2 * blocks_per_level as u64 + 1;
-            let frames = (self.frames(level) + KEPT_FRAMES) as u64;
-            convolutions * self.channels(level) * frames * self.pixels(level)
+            convolutions * self.channels(level) * KEPT_FRAMES as u64 * self.pixels(level)
         };
         (0..self.config.dim_mult.len()).map(of_level).sum()
     }

@@ -71,7 +71,7 @@ pub enum ReleasedError {
     /// The embedding of the empty prompt is not there.
     #[error(
         "`{path}` has no embedding of the empty prompt, which the model was trained with: write one with `worldloop embed \
-         --empty` and name it (`--text-embedding FILE`), or go on with zeros (`--zero-text`), which are not the same"
+         --empty` and name its file, or go on with zeros (`--zero-text`), which are not the same"
     )]
     NoEmptyPrompt {
         /// The folder.

@@ -107,6 +107,15 @@ pub enum VaeConfigError {
     },
 }
 
+/// Most pixels of a batch's frames that go through the network at once, if more than one latent frame does.
+///
+/// On the finest level of the released VAE they are 0.8 GB per tensor.
+const PIXELS_AT_ONCE: usize = 1 << 21;
+
+pub(super) fn latent_frames_at_once(temporal_compression: usize, pixels: usize) -> usize {
+    (PIXELS_AT_ONCE / (temporal_compression * pixels).max(1)).max(1)
+}
+
 impl WanVaeConfig {
     /// Returns the configuration of the released Wan2.1 VAE.
     pub fn wan2_1() -> Self {
@@ -143,6 +152,13 @@ impl WanVaeConfig {
     /// Returns the frames of a clip of `latent_frames` latent frames.
     pub fn video_frames(&self, latent_frames: usize) -> usize {
         1 + latent_frames.saturating_sub(1) * self.temporal_compression()
+    }
+
+    /// Returns how many latent frames of `pixels` pixels per frame, of all clips of a batch, go through the network at once.
+    ///
+    /// Longer clips are cut into pieces of so many, which changes nothing but the memory that they take.
+    pub fn latent_frames_at_once(&self, pixels: usize) -> usize {
+        latent_frames_at_once(self.temporal_compression(), pixels)
     }
 
     /// Returns the channels of level `level`, counted from the finest.

@@ -66,9 +66,18 @@ impl FeatureCache {
         let slot = &mut self.slots[self.cursor];
         self.cursor += 1;
         let (result, frames) = update(slot);
-        *slot = Slot { started: true, frames };
+        *slot = Slot {
+            started: true,
+            frames: frames.map(owned),
+        };
         result
     }
+}
+
+/// Copies frames: as a view they would keep the whole piece that they are of in memory, in every layer.
+fn owned(frames: Tensor<5>) -> Tensor<5> {
+    let place = frames.dims().map(|size| 0..size);
+    Tensor::empty(frames.dims(), (&frames.device(), frames.dtype())).slice_assign(place, frames)
 }
 
 /// Returns the last `count` frames, or fewer where the clip is shorter.

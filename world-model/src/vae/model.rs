@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, assert_shape};
 
 use super::causal_conv3d::{CausalConv3d, CausalConv3dConfig};
-use super::config::WanVaeConfig;
+use super::config::{WanVaeConfig, latent_frames_at_once};
 use super::decoder::VaeDecoder;
 use super::encoder::VaeEncoder;
 use super::feature_cache::FeatureCache;
@@ -109,7 +109,7 @@ impl WanVaeConfig {
 }
 
 impl WanVae {
-    /// Encodes a whole clip.
+    /// Encodes a whole clip; one of many or large frames piece by piece, which gives the same and takes less memory.
     ///
     /// # Shapes
     /// - video: `[batch, in_channels, frames, height, width]`, RGB in `[-1, 1]`; `frames` is one more than a
@@ -118,14 +118,34 @@ impl WanVae {
     /// # Panics
     /// If the number of frames or the size does not fit.
     pub fn encode(&self, video: Tensor<5>) -> Posterior {
-        let [_, _, frames, height, width] = video.dims();
+        let [batch, _, frames, height, width] = video.dims();
         let time = self.temporal_compression;
         assert!(
             frames % time == 1 % time,
             "a clip has {frames} frames, one more than a multiple of {time} is needed"
         );
         self.assert_size(height, width);
-        self.encode_with(video, &mut FeatureCache::one_shot())
+        self.encode_cut(video, latent_frames_at_once(time, batch * height * width))
+    }
+
+    /// Encodes a whole clip in pieces of so many latent frames.
+    fn encode_cut(&self, video: Tensor<5>, at_once: usize) -> Posterior {
+        let (frames, time) = (video.dims()[2], self.temporal_compression);
+        if frames.div_ceil(time) <= at_once {
+            return self.encode_with(video, &mut FeatureCache::one_shot());
+        }
+        let mut state = EncoderState::new();
+        let first = frames.min(1 + (at_once - 1) * time);
+        let later = (first..frames).step_by(at_once * time);
+        let pieces: Vec<Posterior> = std::iter::once((0, first))
+            .chain(later.map(|start| (start, (at_once * time).min(frames - start))))
+            .map(|(start, count)| self.encode_chunk(video.clone().narrow(2, start, count), &mut state))
+            .collect();
+        let (means, logvars) = pieces.into_iter().map(|piece| (piece.mean, piece.logvar)).unzip();
+        Posterior {
+            mean: Tensor::cat(means, 2),
+            logvar: Tensor::cat(logvars, 2),
+        }
     }
 
     /// Encodes the next piece of a clip: first `1 + k * temporal compression` frames, later `k * temporal compression`.
@@ -156,13 +176,30 @@ impl WanVae {
         self.stats.normalize(self.encode(video).mean)
     }
 
-    /// Decodes a whole clip from latents that are not normalised.
+    /// Decodes a whole clip from latents that are not normalised; one of many or large frames piece by piece.
     ///
     /// # Shapes
     /// - latents: `[batch, z_dim, latent_frames, latent_height, latent_width]`
     /// - output: `[batch, in_channels, frames, height, width]`, RGB around `[-1, 1]`
     pub fn decode(&self, latents: Tensor<5>) -> Tensor<5> {
-        self.decode_with(latents, &mut FeatureCache::one_shot())
+        let [batch, _, _, height, width] = latents.dims();
+        let pixels = batch * height * width * self.spatial_compression.pow(2);
+        self.decode_cut(latents, latent_frames_at_once(self.temporal_compression, pixels))
+    }
+
+    /// Decodes a whole clip in pieces of so many latent frames.
+    fn decode_cut(&self, latents: Tensor<5>, at_once: usize) -> Tensor<5> {
+        let frames = latents.dims()[2];
+        if frames <= at_once {
+            return self.decode_with(latents, &mut FeatureCache::one_shot());
+        }
+        let mut state = DecoderState::new();
+        let starts = (0..frames).step_by(at_once);
+        let pieces = starts.map(|start| {
+            let piece = latents.clone().narrow(2, start, at_once.min(frames - start));
+            self.decode_chunk(piece, &mut state)
+        });
+        Tensor::cat(pieces.collect(), 2)
     }
 
     /// Decodes a whole clip from normalised latents.
@@ -273,6 +310,28 @@ mod tests {
         Tensor::cat(pieces, 2)
             .into_data()
             .assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn clips_that_are_cut_equal_whole_ones() {
+        let device = Device::flex();
+        let vae = WanVaeConfig::tiny().init(&device);
+        let near = |left: Tensor<5>, right: Tensor<5>| {
+            let tolerance = Tolerance::absolute(1e-5);
+            left.into_data().assert_approx_eq::<f32>(&right.into_data(), tolerance);
+        };
+        let video = clip(17, &device);
+        let whole = vae.encode_cut(video.clone(), 5);
+        let decoded = vae.decode_cut(whole.mean.clone(), 5);
+        for at_once in 1..5 {
+            let cut = vae.encode_cut(video.clone(), at_once);
+            near(cut.mean, whole.mean.clone());
+            near(cut.logvar, whole.logvar.clone());
+            near(vae.decode_cut(whole.mean.clone(), at_once), decoded.clone());
+        }
+        // Small clips go through whole, those of the released size in pieces.
+        assert!(latent_frames_at_once(4, 256 * 320) >= 4);
+        assert_eq!(latent_frames_at_once(4, 704 * 1280), 1);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<CheckpointFolder> {
 pub(super) fn open_released(model: &ReleasedModel) -> anyhow::Result<CheckpointFolder> {
     let settings = HubSettings::from_env();
     let mut paths = Vec::new();
-    for file in [model.weights, vae_weights()] {
+    for file in [model.public_weights()?, vae_weights()] {
         let location = HubLocation::try_from(file)?;
         let Some(path) = settings.cached(&location) else {
             bail!(

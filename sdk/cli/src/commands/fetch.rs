@@ -85,7 +85,7 @@ fn needed(args: &FetchArgs, model: &ReleasedModel, device: &Device) -> anyhow::R
         repository,
         file,
         revision,
-    } = model.weights;
+    } = model.public_weights()?;
     let revision = args.revision.as_deref().unwrap_or(revision);
     let vae = network_bytes(&WanVaeConfig::wan2_1().init(device), Precision::F32);
     let mut needed = vec![

@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod action_model;
 pub(crate) mod bench;
 mod checkpoint;
 pub(crate) mod demo;

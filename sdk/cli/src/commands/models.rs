@@ -18,7 +18,7 @@ const NEVER_LOADED: &str = "no released weights were loaded; names and shapes fo
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  worldloop models\n  worldloop models --json")]
 pub(crate) struct ModelsArgs {
-    /// Prints one line of JSON per model, with files, networks and samplers.
+    /// Prints one line of JSON per model, with files (null where none is public), networks and samplers.
     #[arg(long)]
     json: bool,
 }
@@ -110,9 +110,9 @@ fn as_json(model: &ReleasedModel, device: &Device) -> anyhow::Result<Value> {
     let given: Vec<&str> = model.given.iter().map(|given| given.name()).collect();
     Ok(json!({
         "name": model.name,
-        "repository": model.weights.repository,
-        "file": model.weights.file,
-        "revision": model.weights.revision,
+        "repository": model.weights.map(|weights| weights.repository),
+        "file": model.weights.map(|weights| weights.file),
+        "revision": model.weights.map(|weights| weights.revision),
         "licence": model.licence,
         "parameters": model.num_parameters(device),
         "bf16_bytes": model.bf16_bytes(device),

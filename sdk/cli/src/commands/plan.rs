@@ -11,7 +11,7 @@ use worldloop::world_model::memory::{MemoryPlan, MemoryRefusal, MemoryRequest, O
 use crate::failure::Outcome;
 use crate::table::bytes_text;
 
-/// Computes the memory of each stage of a released model from shapes, and what of precision, order and pieces fits.
+/// Computes the memory of each stage of a released model from shapes, and what of precision and order fits.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  worldloop plan --model predict2.5-2b/post-trained --device-memory 24GB\n  \
@@ -130,7 +130,7 @@ fn print_plan(
     writeln!(out, "order      {}", plan.residency.text())?;
     match plan.vae_piece {
         None => writeln!(out, "VAE        the whole clip at once")?,
-        Some(piece) => writeln!(out, "VAE        in pieces of {piece} latent frames")?,
+        Some(piece) => writeln!(out, "VAE        in pieces of {piece} latent frame{}", if piece == 1 { "" } else { "s" })?,
     }
     writeln!(
         out,

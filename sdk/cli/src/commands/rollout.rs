@@ -13,9 +13,9 @@ use worldloop::data::bridge::{ImageSize, InferenceParams};
 use worldloop::data::ffmpeg_is_installed;
 use worldloop::device::{self, Device};
 use worldloop::world_model::WorldModel;
-use worldloop::world_model::pipeline::{ActionRolloutOptions, Feedback, Predict, ReleasedCheckpoint};
-use worldloop::world_model::text_encoder::TextEmbedding;
+use worldloop::world_model::pipeline::{ActionRolloutOptions, Feedback, Predict};
 
+use super::action_model::ActionModel;
 use super::checkpoint::{self, AdapterArgs};
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
@@ -244,29 +244,11 @@ fn load(
     first: &RecordedClip,
     device: &Device,
 ) -> anyhow::Result<(Predict, bool)> {
-    let dtype = device::precision(&args.dtype, device)?;
     let folder = checkpoint::open(&args.checkpoint)?;
-    let found = folder.action_conditioned()?;
-    let width = found.transformer.config.text_channels();
-    let text = args
-        .text_embedding
-        .as_ref()
-        .map(|path| TextEmbedding::load(path, width, device))
-        .transpose()?;
-    if let Some(text) = text.as_ref().filter(|text| !text.prompt.is_empty()) {
-        bail!(
-            "--text-embedding holds the prompt {:?}: the model was trained with the empty one",
-            text.prompt
-        );
-    }
     let [height, width] = match params.image_size() {
         Some(ImageSize::Pixels { height, width }) => [height, width],
         Some(ImageSize::Recorded) | None => first.size(),
     };
-    let mut checkpoint = ReleasedCheckpoint::load(&folder, found, dtype, device)?;
-    if let Some((path, scale)) = args.adapter.adapter() {
-        checkpoint.merge_adapter(path, scale)?;
-    }
     let options = ActionRolloutOptions {
         height,
         width,
@@ -274,10 +256,16 @@ fn load(
         num_steps: args.steps.or(params.num_steps),
         frame_rate_hz: first.frame_rate_hz.unwrap_or(1.0) as f32,
         feedback: args.feedback.feedback(),
-        text,
+        text: None,
         zero_text: args.zero_text,
     };
-    Ok((checkpoint.into_predict(options, device)?, folder.is_random()))
+    let model = ActionModel {
+        folder: &folder,
+        dtype: &args.dtype,
+        adapter: &args.adapter,
+        text: args.text_embedding.as_deref().map(|path| ("--text-embedding", path)),
+    };
+    Ok((model.load(options, device)?, folder.is_random()))
 }
 
 fn settings(args: &RolloutArgs, params: &InferenceParams, model: &Predict, random_weights: bool) -> RolloutSettings {

@@ -147,13 +147,14 @@ fn the_prompt_and_its_opposite_decide_the_video() {
         ("sharp", format!("--prompt-path cube.txt {blur}")),
         ("unguided", format!("--prompt-path cube.txt {blur} --guidance 0")),
         ("half", "--prompt-path cube.txt --dtype bf16".into()),
+        ("diffusers", "--prompt-path cube.txt --numerics diffusers".into()),
     ] {
         succeeds(
             path,
             &format!("generate {TINY} --frames 5 --name {name} --out out {rest}"),
         );
     }
-    let made = ["empty", "cube", "sharp", "unguided", "half"].map(|name| raw(&frames(&path.join("out"), name)));
+    let made = ["empty", "cube", "sharp", "unguided", "half", "diffusers"].map(|name| raw(&frames(&path.join("out"), name)));
     for (index, video) in made.iter().enumerate() {
         for other in &made[..index] {
             assert_ne!(video, other);

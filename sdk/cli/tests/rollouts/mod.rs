@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use worldloop::data::bridge::{BridgeAnnotation, FrameSelection, InferenceParams};
 use worldloop::data::{VideoReader, ffmpeg_is_installed};
 use worldloop::envs::physics::{PhysicsConfig, PhysicsEnv};
 use worldloop::envs::{Env, ResetOptions};
@@ -69,6 +70,45 @@ fn the_networks_of_a_checkpoint_folder_are_inspected_one_after_the_other() {
         .collect();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|network| network["keys"]["missing"] == json!([])));
+}
+
+#[test]
+fn actions_written_down_become_the_video_of_their_annotation() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    checkpoint(path);
+    recording(path, "7", 14);
+    let annotation = BridgeAnnotation::open(path.join("bridge/annotation/7.json"), &InferenceParams::default()).unwrap();
+    let actions = annotation.actions(FrameSelection::default()).unwrap();
+    std::fs::write(path.join("actions.json"), json!(actions).to_string()).unwrap();
+    let video = annotation.find_video(0, None).unwrap();
+    let first = VideoReader::open(video).unwrap().next().unwrap().unwrap();
+    first.save(path.join("first.png")).unwrap();
+
+    let generate = "generate --checkpoint tiny --resolution 32,48 --steps 1 --format png --out out";
+    let told = lines(&succeeds(
+        path,
+        &format!("{generate} --action bridge/annotation/7.json --json"),
+    ));
+    assert_eq!((&told[0]["frames"], &told[0]["chunks"]), (&14.into(), &2.into()));
+    let written = "--action actions.json --input first.png --name written";
+    succeeds(path, &format!("{generate} {written}"));
+    let frame = |name: &str, index: usize| {
+        let file = path.join(format!("out/{name}-frames/{index:05}.png"));
+        image::open(file).unwrap().into_rgb8()
+    };
+    for index in 0..14 {
+        assert!(frame("7", index) == frame("written", index), "frame {index}");
+    }
+    assert!(frame("7", 1) != frame("7", 13), "the actions change nothing");
+    let again = succeeds(path, &format!("{generate} {written}"));
+    assert!(again.contains("was there before"), "{again}");
+
+    refused(path, &format!("{generate} --action actions.json"), &["--input"]);
+    refused(path, &format!("{generate} {written} --prompt cube"), &["--prompt"]);
+    std::fs::write(path.join("short.json"), "[[0.1, 0.2]]").unwrap();
+    let short = format!("{generate} --action short.json --input first.png --name short");
+    refused(path, &short, &["short.json", "7 values", "has 2"]);
 }
 
 #[test]

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use worldloop::generation::{FRAME_RATE_HZ, InferenceType, OutputFormat, RequestFields};
 
 use super::super::checkpoint::AdapterArgs;
 
-/// Generates videos from prompts, images and videos with a released base model.
+/// Generates videos from prompts, images, videos and actions with a released model.
+///
+/// With --action, the actions of a file are played in an action-conditioned model, from the last frame of --input on.
 ///
 /// Flags override the fields of a request file. Outputs that are there are left out, so that the same command goes on
 /// after a kill.
@@ -16,7 +18,8 @@ use super::super::checkpoint::AdapterArgs;
 #[command(
     after_help = "Examples:\n  worldloop generate --checkpoint Cosmos-Predict2.5-2B/base/post-trained --prompt-embedding tea.safetensors --out videos\n  \
                   worldloop generate --checkpoint DIR --request request.json --text-encoder Cosmos-Reason1-7B --out videos\n  \
-                  worldloop generate --checkpoint tiny --prompt \"push the cube\" --input table.png --resolution 64,96 --frames 13 --out videos"
+                  worldloop generate --checkpoint tiny --prompt \"push the cube\" --input table.png --resolution 64,96 --frames 13 --out videos\n  \
+                  worldloop generate --checkpoint Cosmos-Predict2.5-2B/robot/action-cond --input table.png --action actions.json --out videos"
 )]
 pub(crate) struct GenerateArgs {
     #[command(flatten)]
@@ -64,6 +67,9 @@ pub(super) struct NetworkArgs {
     /// Precision of the transformer's weights: f32, or bf16 or f16 for half of the memory. The VAE stays in f32.
     #[arg(long, default_value = "f32")]
     pub(super) dtype: String,
+    /// Whose numbers to follow where NVIDIA's code and diffusers differ: rotary exponents, an epsilon, sigmas, time of given frames.
+    #[arg(long, value_enum, default_value_t = Numerics::Nvidia, conflicts_with = "action")]
+    pub(super) numerics: Numerics,
     #[command(flatten)]
     pub(super) adapter: AdapterArgs,
     /// Embeddings from `worldloop embed`, found by their prompts; one alone needs no --prompt. Several with commas.
@@ -75,6 +81,15 @@ pub(super) struct NetworkArgs {
     /// Text encoder for prompts without an embedding: the folder of nvidia/Cosmos-Reason1-7B.
     #[arg(long, value_name = "DIR")]
     pub(super) text_encoder: Option<PathBuf>,
+}
+
+/// Whose numbers a model follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Numerics {
+    /// Those of NVIDIA's code.
+    Nvidia,
+    /// Those of diffusers' pipeline, with its 36 steps.
+    Diffusers,
 }
 
 /// What to generate.
@@ -91,13 +106,24 @@ pub(super) struct SampleArgs {
     negative_prompt: Option<String>,
     /// Image, video, animated GIF or folder of PNG files to start from.
     #[arg(long)]
-    input: Option<PathBuf>,
+    pub(super) input: Option<PathBuf>,
+    /// Actions to play: JSON with one row of numbers per action (metres and radians in the axes of the gripper, then the
+    /// gripper, 0 closed to 1 open), or an annotation of Bridge, which needs no --input. Frames are resized to --resolution
+    /// [default: 256,320] as `worldloop rollout` does it; noise is seeded by the index of a chunk's first action.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "request", "prompt", "prompt_path", "negative_prompt", "inference_type", "seed", "guidance", "frames",
+        "autoregressive", "chunk_overlap", "negative_embedding", "text_encoder", "like_reference"
+    ])]
+    pub(super) action: Option<PathBuf>,
+    /// With --action, goes on with zeros where there is no embedding of the empty prompt; the model was not trained with them.
+    #[arg(long, requires = "action")]
+    pub(super) zero_text: bool,
     /// text2world, image2world (from one frame) or video2world (from the last five); without it, what fits the input.
     #[arg(long, value_name = "TYPE")]
     inference_type: Option<String>,
-    /// Name of the output files [default: video].
+    /// Name of the output files [default: video, or that of the file of actions].
     #[arg(long, conflicts_with = "request")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Seed of the noise [default: 0].
     #[arg(long)]
     seed: Option<u32>,
@@ -106,19 +132,19 @@ pub(super) struct SampleArgs {
     guidance: Option<f64>,
     /// HEIGHT,WIDTH or a name such as 720 or 480:4,3 [default: the model's, 704,1280].
     #[arg(long)]
-    resolution: Option<String>,
+    pub(super) resolution: Option<String>,
     /// Frames, one more than a multiple of four [default: the model's, 93].
     #[arg(long)]
     frames: Option<usize>,
     /// Denoising steps [default: the model's, 35].
     #[arg(long)]
-    steps: Option<usize>,
+    pub(super) steps: Option<usize>,
     /// Makes a long video chunk after chunk.
     #[arg(long)]
     autoregressive: bool,
-    /// Frames of a chunk [default: 77].
+    /// Frames of a chunk [default: 77]; with --action, its actions [default: the model's, 12].
     #[arg(long)]
-    chunk_size: Option<usize>,
+    pub(super) chunk_size: Option<usize>,
     /// Frames that a chunk shares with the one before [default: 1].
     #[arg(long)]
     chunk_overlap: Option<usize>,

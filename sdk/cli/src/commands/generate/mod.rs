@@ -1,9 +1,10 @@
-//! `worldloop generate`: prompts, images and videos to videos.
+//! `worldloop generate`: prompts, images, videos and actions to videos.
 
+mod actions;
 mod args;
 mod texts;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
@@ -15,9 +16,10 @@ use worldloop::generation::{
 };
 use worldloop::text::{EmbeddingLibrary, TextSource, TextSources};
 use worldloop::world_model::catalog::ReleasedModel;
+use worldloop::world_model::pipeline::CheckpointFolder;
 
 pub(crate) use self::args::GenerateArgs;
-use self::args::NetworkArgs;
+use self::args::{NetworkArgs, Numerics};
 use self::texts::{Encoded, Projected, encode, open_encoder};
 use super::checkpoint;
 use crate::failure::Outcome;
@@ -44,6 +46,9 @@ struct Workshop<'a> {
 
 /// Runs the command.
 pub(crate) fn run(args: &GenerateArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
+    if let Some(actions) = &args.sample.action {
+        return actions::run(args, actions, stop);
+    }
     let device = worldloop::device::select(&args.device)?;
     let requests = requests(args)?;
     let formats = args.formats()?;
@@ -91,21 +96,15 @@ fn requests(args: &GenerateArgs) -> anyhow::Result<Vec<GenerationRequest>> {
 }
 
 fn open_checkpoint(networks: &NetworkArgs) -> anyhow::Result<BaseCheckpoint> {
-    let model = networks.model.as_deref().map(ReleasedModel::find).transpose()?;
-    let folder = match (&networks.checkpoint, &model) {
-        (Some(path), _) => checkpoint::open(path)?,
-        (None, Some(model)) => checkpoint::open_released(model)?,
-        (None, None) => bail!(
-            "there are no weights to generate with: pass --model NAME (`worldloop models` lists them) or --checkpoint PATH"
-        ),
-    };
+    let folder = open_folder(networks)?;
     let path = folder.path().to_owned();
-    let checkpoint = BaseCheckpoint::new(folder, model.as_ref())?;
+    let model = networks.model.as_deref().map(ReleasedModel::find).transpose()?;
+    let mut checkpoint = BaseCheckpoint::new(folder, model.as_ref())?;
+    if networks.numerics == Numerics::Diffusers {
+        checkpoint = checkpoint.with_diffusers_numerics();
+    }
     if checkpoint.is_random() {
-        eprintln!(
-            "note: the weights of `{}` were drawn, not trained: what comes out means nothing",
-            path.display()
-        );
+        note_random_weights(&path);
     }
     if !checkpoint.alternatives.is_empty() {
         eprintln!(
@@ -115,6 +114,24 @@ fn open_checkpoint(networks: &NetworkArgs) -> anyhow::Result<BaseCheckpoint> {
         );
     }
     Ok(checkpoint)
+}
+
+/// Opens the files that flags name.
+fn open_folder(networks: &NetworkArgs) -> anyhow::Result<CheckpointFolder> {
+    match (&networks.checkpoint, &networks.model) {
+        (Some(path), _) => checkpoint::open(path),
+        (None, Some(name)) => checkpoint::open_released(&ReleasedModel::find(name)?),
+        (None, None) => bail!(
+            "there are no weights to generate with: pass --model NAME (`worldloop models` lists them) or --checkpoint PATH"
+        ),
+    }
+}
+
+fn note_random_weights(path: &Path) {
+    eprintln!(
+        "note: the weights of `{}` were drawn, not trained: what comes out means nothing",
+        path.display()
+    );
 }
 
 /// Finds out how each request is answered, before any weight is read.
