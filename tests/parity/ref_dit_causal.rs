@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 use worldloop::world_model::diffusion::{TrigFlow, TrigFlowRounding};
 use worldloop::world_model::dit::{CausalFrame, CausalState, Context, Dit, DitInput, FrameCondition, RopeExponents};
+use worldloop::world_model::pipeline::LatentStream;
 use worldloop_tests::{Array, Case, CaseError, Checks};
 
 use crate::dit_weights::{load, nvidia_config};
@@ -57,6 +58,7 @@ struct Stream<'a> {
     action: Tensor<3>,
     actions_per_frame: usize,
     condition: FrameCondition,
+    window: Option<usize>,
     state: CausalState,
 }
 
@@ -65,6 +67,7 @@ impl<'a> Stream<'a> {
         let clean: Tensor<5> = case.array("in.x_clean")?.tensor(device);
         let [batch, _, _, height, width] = clean.dims();
         let window: i64 = case.field(&case.config, "cache_frames")?;
+        let window = usize::try_from(window).ok();
         Ok(Self {
             dit,
             context: dit.project_context(case.array("in.crossattn_emb")?.tensor(device)),
@@ -74,7 +77,8 @@ impl<'a> Stream<'a> {
             actions_per_frame: case.field(&case.config, "temporal_compression_ratio")?,
             // No frame is marked as given, not even the first.
             condition: FrameCondition::first_frames(0, [batch, 1, height, width], device),
-            state: CausalState::new(usize::try_from(window).ok()),
+            window,
+            state: CausalState::new(window),
         })
     }
 
@@ -119,26 +123,19 @@ impl<'a> Stream<'a> {
     }
 
     /// Makes a clip: the first frame is given, every other one comes from its noise.
-    fn generate(mut self, rounding: TrigFlowRounding) -> Tensor<5> {
+    fn generate(self, rounding: TrigFlowRounding) -> Tensor<5> {
         let flow = TrigFlow {
             rounding,
             ..TrigFlow::four_steps()
         };
         let [_, _, frames, _, _] = self.clean.dims();
-        let mut made = Vec::with_capacity(frames);
-        for index in 0..frames {
-            let clean = if index == 0 {
-                self.clean.clone().narrow(2, 0, 1)
-            } else {
-                let noise = self.noisy.clone().narrow(2, index, 1);
-                let steps = flow.sample(noise, |sample, time| self.evaluate(sample, time, true).velocity);
-                let last = steps.last().expect("the flow has four steps");
-                last.clean.clone().cast(self.clean.dtype())
-            };
-            let stored = self.evaluate(clean.clone(), 0.0, index > 0);
-            self.state.store(stored.key_values);
-            made.push(clean);
-        }
-        Tensor::cat(made, 2)
+        let first = self.clean.narrow(2, 0, 1);
+        let mut stream = LatentStream::start(self.dit, &self.context, &flow, first.clone(), self.window);
+        let per_frame = self.actions_per_frame;
+        let made = (1..frames).map(|index| {
+            let actions = self.action.clone().narrow(1, (index - 1) * per_frame, per_frame);
+            stream.next_frame(actions, self.noisy.clone().narrow(2, index, 1))
+        });
+        Tensor::cat(std::iter::once(first).chain(made).collect(), 2)
     }
 }

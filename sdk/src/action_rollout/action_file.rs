@@ -27,26 +27,43 @@ pub(super) fn read_actions(path: &Path, params: &InferenceParams) -> Result<Vec<
         expected,
         found,
     };
-    let json: Value = serde_json::from_str(&text)
-        .map_err(|error| unexpected("the file".into(), "JSON: a list of rows, or an annotation", error.to_string()))?;
+    let json: Value = serde_json::from_str(&text).map_err(|error| {
+        unexpected(
+            "the file".into(),
+            "JSON: a list of rows, or an annotation",
+            error.to_string(),
+        )
+    })?;
     let Value::Array(rows) = json else {
         let annotation = BridgeAnnotation::open(path, params)?;
         let actions = annotation.actions(params.selection())?;
         return Ok(actions.into_iter().map(|action| params.scaled(action)).collect());
     };
     if rows.is_empty() {
-        return Err(unexpected("the list".into(), "at least one action long", "it is empty".into()));
+        return Err(unexpected(
+            "the list".into(),
+            "at least one action long",
+            "it is empty".into(),
+        ));
     }
     let mut actions: Vec<Vec<f32>> = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let values = row.as_array().and_then(|row| numbers(row));
         let Some(values) = values else {
-            return Err(unexpected(format!("action {index}"), "a row of finite numbers", row.to_string()));
+            return Err(unexpected(
+                format!("action {index}"),
+                "a row of finite numbers",
+                row.to_string(),
+            ));
         };
         let dimensions = actions.first().map_or(values.len(), Vec::len);
         if values.len() != dimensions {
             let found = format!("{} values after rows of {dimensions}", values.len());
-            return Err(unexpected(format!("action {index}"), "as many values as the rows before", found));
+            return Err(unexpected(
+                format!("action {index}"),
+                "as many values as the rows before",
+                found,
+            ));
         }
         actions.push(match <[f64; ACTION_DIM]>::try_from(values.as_slice()) {
             Ok(action) => params.scaled(action),
@@ -94,7 +111,10 @@ mod tests {
             ("{}", "`state`"),
         ] {
             let message = read(text).expect_err(text).to_string();
-            assert!(message.contains(words) && message.contains("actions.json"), "{text}: {message}");
+            assert!(
+                message.contains(words) && message.contains("actions.json"),
+                "{text}: {message}"
+            );
         }
     }
 }

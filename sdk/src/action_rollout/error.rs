@@ -77,6 +77,17 @@ pub enum ActionRolloutError {
         /// Values per action.
         found: usize,
     },
+    /// The model does not take the actions of one latent frame at a time.
+    #[error(
+        "the model `{model}` can't make one latent frame after the other: that takes a network whose time is changed by the \
+         {expected} actions of each latent frame; leave --streaming out"
+    )]
+    NotStreaming {
+        /// Name of the model.
+        model: String,
+        /// Actions of a latent frame.
+        expected: usize,
+    },
     /// The seam leaves out incomplete chunks, and there is none that is complete.
     #[error(
         "`{annotation}` has {actions} actions and the seam `internal` plays whole chunks of {chunk} alone: take the seam \

@@ -95,26 +95,35 @@ pub fn play_actions(
             .iter()
             .any(|frame| frame.values.iter().any(|value| !value.is_finite()))
         {
-            return Err(ActionRolloutError::NotFinite {
-                model: model.spec().name.clone(),
-                annotation: clip.annotation.clone(),
-                chunk: index,
-            });
+            return Err(not_finite(model, clip, index));
         }
         played
             .frames
             .extend(frames[chunk.kept.clone()].iter().filter_map(to_image));
         let last = frames.swap_remove(chunk.actions.len());
-        given = match model.config().feedback {
-            Feedback::Rgb8 => last.through_rgb8(),
-            Feedback::Float => last.clamped(),
-        };
+        given = fed_back(model, last);
         played.chunk_secs.push(started.elapsed().as_secs_f64());
     }
     Ok(Some(played))
 }
 
-fn check(model: &Predict, clip: &RecordedClip) -> Result<(), ActionRolloutError> {
+/// Returns the last frame of a chunk as the next one gets it.
+pub(super) fn fed_back(model: &Predict, last: Frame) -> Frame {
+    match model.config().feedback {
+        Feedback::Rgb8 => last.through_rgb8(),
+        Feedback::Float => last.clamped(),
+    }
+}
+
+pub(super) fn not_finite(model: &Predict, clip: &RecordedClip, chunk: usize) -> ActionRolloutError {
+    ActionRolloutError::NotFinite {
+        model: model.spec().name.clone(),
+        annotation: clip.annotation.clone(),
+        chunk,
+    }
+}
+
+pub(super) fn check(model: &Predict, clip: &RecordedClip) -> Result<(), ActionRolloutError> {
     let spec = model.spec();
     if clip.size() != [spec.height, spec.width] {
         let [height, width] = clip.size();
@@ -159,12 +168,12 @@ fn chunk_input(model: &Predict, clip: &RecordedClip, seam: Seam, chunk: &Planned
     }
 }
 
-fn to_frame(image: &RgbImage) -> Frame {
+pub(super) fn to_frame(image: &RgbImage) -> Frame {
     let (width, height) = image.dimensions();
     let frame = Frame::from_rgb8(height as usize, width as usize, image.as_raw());
     frame.expect("an image has three bytes per pixel")
 }
 
-fn to_image(frame: &Frame) -> Option<RgbImage> {
+pub(super) fn to_image(frame: &Frame) -> Option<RgbImage> {
     RgbImage::from_raw(frame.width as u32, frame.height as u32, frame.to_rgb8())
 }

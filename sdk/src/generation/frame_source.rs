@@ -201,7 +201,11 @@ mod tests {
             (cover(&picture(23, 17), [6, 8]), &SMALL[..]),
             (cover(&picture(7, 5), [6, 10]), &LARGE[..]),
         ] {
-            let differences = made.as_raw().iter().zip(expected).map(|(one, other)| one.abs_diff(*other));
+            let differences = made
+                .as_raw()
+                .iter()
+                .zip(expected)
+                .map(|(one, other)| one.abs_diff(*other));
             assert_eq!(made.as_raw().len(), expected.len());
             // A half may be rounded up by one and down by the other.
             assert!(differences.clone().all(|difference| difference <= 1), "{made:?}");

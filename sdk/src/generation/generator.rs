@@ -107,7 +107,9 @@ impl Generator {
         };
         let ClipOutput { video, .. } = match &plan.sampler {
             SamplerPreset::Flow(config) => sample_clip(config, &self.vae, &self.dit, clip, |_| progress()),
-            SamplerPreset::TrigFlow(flow) => sample_clip_in_few_steps(flow, &self.vae, &self.dit, clip, progress),
+            SamplerPreset::TrigFlow(flow) | SamplerPreset::Stream(flow) => {
+                sample_clip_in_few_steps(flow, &self.vae, &self.dit, clip, progress)
+            }
         };
         tensor_to_clips(video).iter().flatten().map(to_image).collect()
     }

@@ -211,7 +211,7 @@ impl ModelLimits {
                 guidance_scale: request.guidance.unwrap_or(config.guidance_scale),
                 ..config.clone()
             })),
-            SamplerPreset::TrigFlow(flow) => {
+            SamplerPreset::TrigFlow(flow) | SamplerPreset::Stream(flow) => {
                 let own = flow.angles.len();
                 match request.num_steps.filter(|steps| *steps != own) {
                     None => Ok(self.sampler.clone()),
@@ -249,7 +249,7 @@ impl GenerationPlan {
     pub fn num_steps(&self) -> usize {
         let steps = match &self.sampler {
             SamplerPreset::Flow(config) => config.sigmas.schedule(config.num_steps).num_evaluations(),
-            SamplerPreset::TrigFlow(flow) => flow.angles.len(),
+            SamplerPreset::TrigFlow(flow) | SamplerPreset::Stream(flow) => flow.angles.len(),
         };
         steps * self.chunks.len()
     }

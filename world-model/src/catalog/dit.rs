@@ -4,6 +4,7 @@
 //! actions per latent frame where the columns allow it; time scale and rotary stretch are those of the base model.
 
 use super::error::RecognizeError;
+use super::model::SamplerPreset;
 use super::released::released_models;
 use super::shapes::Shapes;
 use crate::dit::{
@@ -116,9 +117,12 @@ fn views(shapes: &Shapes<'_>) -> Result<Option<ViewsConfig>, RecognizeError> {
 }
 
 /// Returns the released models whose weights have the shapes of this network.
+///
+/// Those of a causal network are those of its teacher, which goes by another time: it is taken for itself only by name.
 pub(super) fn released(config: &DitConfig) -> Vec<super::ReleasedModel> {
     let mut models = released_models();
-    models.retain(|model| traces(&model.network) == traces(config));
+    models
+        .retain(|model| !matches!(model.sampler, SamplerPreset::Stream(_)) && traces(&model.network) == traces(config));
     models
 }
 

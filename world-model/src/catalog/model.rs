@@ -62,6 +62,8 @@ pub enum SamplerPreset {
     Flow(SamplerConfig),
     /// A few steps of a distilled model, without guidance.
     TrigFlow(TrigFlow),
+    /// A few steps for each latent frame, one frame after the other.
+    Stream(TrigFlow),
 }
 
 /// What a clip can be made from.
@@ -166,7 +168,7 @@ impl SamplerPreset {
                 conditional_frame_timestep: Some(DIFFUSERS_GIVEN_TIME),
                 ..sampler
             }),
-            Self::TrigFlow(_) => self,
+            Self::TrigFlow(_) | Self::Stream(_) => self,
         }
     }
 
@@ -174,7 +176,7 @@ impl SamplerPreset {
     pub fn is_guided(&self) -> bool {
         match self {
             Self::Flow(config) => !config.guidance_formula.is_neutral(config.guidance_scale),
-            Self::TrigFlow(_) => false,
+            Self::TrigFlow(_) | Self::Stream(_) => false,
         }
     }
 }

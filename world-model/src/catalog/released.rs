@@ -72,6 +72,7 @@ pub fn released_models() -> Vec<ReleasedModel> {
         ),
         gr00tdream_gr1(),
         action_cond(),
+        streaming_action_gr1(),
         auto_multiview(),
         robot_multiview_agibot(),
     ]
@@ -177,6 +178,23 @@ fn gr00tdream_gr1() -> ReleasedModel {
             open: "its publisher's list of checkpoints names no file; network and sampler are those of its base",
         },
         ..base_14b("predict2.5-14b/robot/gr00tdream-gr1", "", "")
+    }
+}
+
+/// The student that makes one latent frame after the other, for a humanoid of 29 joints.
+fn streaming_action_gr1() -> ReleasedModel {
+    ReleasedModel {
+        name: "predict2.5-2b/robot/action-gr1-streaming",
+        weights: None,
+        network: DitConfig::streaming_action_gr1_2b(),
+        sampler: SamplerPreset::Stream(TrigFlow::four_steps_by_frame()),
+        size_px: [480, 832],
+        verification: Verification {
+            network: &["ref_dit_action/causal_kv_full", "ref_dit_action/causal_kv_window2"],
+            sampler: &["ref_dit_action/causal_kv_full"],
+            open: "its weights are in a repository that is open to NVIDIA alone",
+        },
+        ..action_cond()
     }
 }
 

@@ -76,7 +76,9 @@ fn every_preset_is_valid_and_has_the_published_number_of_parameters() {
     for model in released_models() {
         assert_eq!(model.network.validate(), Ok(()), "{}", model.name);
         let expected = match model.name {
-            "predict2.5-14b/pre-trained" | "predict2.5-14b/post-trained" => 14_368_047_104,
+            name if name.starts_with("predict2.5-14b/") => 14_368_047_104,
+            // Rows of four actions of 29 values.
+            "predict2.5-2b/robot/action-gr1-streaming" => base + 69_033_984,
             "predict2.5-2b/robot/action-cond" => base + 67_592_192,
             "predict2.5-2b/robot/multiview-agibot" => base + 88_080_384,
             // Seven channels more in patches of 2x2, and seven embeddings of seven numbers.
@@ -109,7 +111,7 @@ fn one_model_alone_is_sampled_on_the_karras_table() {
     let mut models = released_models();
     models.retain(|model| match &model.sampler {
         SamplerPreset::Flow(sampler) => sampler.sigmas == SigmaTable::Karras,
-        SamplerPreset::TrigFlow(_) => false,
+        SamplerPreset::TrigFlow(_) | SamplerPreset::Stream(_) => false,
     });
     assert_eq!(names(&models), ["predict2.5-2b/post-trained"]);
 }
@@ -117,12 +119,13 @@ fn one_model_alone_is_sampled_on_the_karras_table() {
 #[test]
 fn weights_tell_networks_apart_but_not_stages_of_training() {
     let base = ["post-trained", "pre-trained", "distilled"].map(|stage| format!("predict2.5-2b/{stage}"));
-    let large = ["post-trained", "pre-trained"].map(|stage| format!("predict2.5-14b/{stage}"));
+    let large = ["post-trained", "pre-trained", "robot/gr00tdream-gr1"].map(|stage| format!("predict2.5-14b/{stage}"));
     for model in released_models() {
         let found = names(&dit::released(&model.network));
         match model.name {
             name if base.iter().any(|base| base == name) => assert_eq!(found, base),
             name if large.iter().any(|large| large == name) => assert_eq!(found, large),
+            "predict2.5-2b/robot/action-gr1-streaming" => assert!(found.is_empty(), "{found:?}"),
             name => assert_eq!(found, [name]),
         }
     }
@@ -264,7 +267,7 @@ fn diffusers_numerics_change_what_its_pipeline_does_otherwise() {
     let diffusers = nvidia.clone().with_diffusers_numerics();
     let sampler = |model: &ReleasedModel| match &model.sampler {
         SamplerPreset::Flow(sampler) => sampler.clone(),
-        SamplerPreset::TrigFlow(_) => panic!("a base model"),
+        SamplerPreset::TrigFlow(_) | SamplerPreset::Stream(_) => panic!("a base model"),
     };
     let (own, other) = (sampler(&nvidia), sampler(&diffusers));
     assert_eq!(own.sigmas.schedule(own.num_steps).num_evaluations(), 35);

@@ -61,6 +61,14 @@ impl TrigFlow {
         }
     }
 
+    /// Returns the same four angles, rounded as the released loop over single latent frames does.
+    pub fn four_steps_by_frame() -> Self {
+        Self {
+            rounding: TrigFlowRounding::Coefficients,
+            ..Self::four_steps()
+        }
+    }
+
     /// Returns the coefficients of the wrapper around a rectified-flow network.
     pub fn coefficients(angle: f64) -> TrigFlowCoefficients {
         let (sine, cosine) = angle.sin_cos();
@@ -150,10 +158,7 @@ mod tests {
 
     #[test]
     fn rounded_angles_have_the_times_of_the_released_loop_over_frames() {
-        let flow = TrigFlow {
-            rounding: TrigFlowRounding::Coefficients,
-            ..TrigFlow::four_steps()
-        };
+        let flow = TrigFlow::four_steps_by_frame();
         let times: Vec<f64> = flow
             .angles
             .iter()

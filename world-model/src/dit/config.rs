@@ -157,6 +157,16 @@ impl DitConfig {
         Self::predict2_5_2b().with_conditioning(ConditioningConfig::new().with_action(Some(action)))
     }
 
+    /// Returns the causal 2B network for a humanoid (29-D actions, four per latent frame), which makes one latent frame after
+    /// the other; its time runs from 0 to 1.
+    pub fn streaming_action_gr1_2b() -> Self {
+        let mut config = Self::action_cond_2b().with_timestep_scale(1.0);
+        if let Some(action) = &mut config.conditioning.action {
+            action.action_dim = 29;
+        }
+        config
+    }
+
     /// Returns the released 2B network for seven cameras of a car, 8 latent frames each.
     ///
     /// Its guidance starts from the unconditional velocity, where that of the other networks starts from the

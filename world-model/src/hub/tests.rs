@@ -295,7 +295,10 @@ fn a_file_that_is_not_what_the_hub_says_is_not_kept() {
     let server = Server::start(Behaviour::Serves);
     let hub = server.hub(cache.path());
     let error = hub.locate(&location("main"), on).unwrap_err();
-    assert!(matches!(&error, HubError::Damaged { expected, .. } if expected == ETAG), "{error}");
+    assert!(
+        matches!(&error, HubError::Damaged { expected, .. } if expected == ETAG),
+        "{error}"
+    );
     assert!(error.to_string().contains("`base/model.pt`"), "{error}");
     assert_eq!(hub.cached(&location("main")), None);
     assert_eq!(fs::read(hub.locate(&location("main"), on).unwrap()).unwrap(), CONTENT);

@@ -208,12 +208,7 @@ fn peak(residency: Residency, stages: &[StageMemory]) -> u64 {
     }
 }
 
-fn stages(
-    model: &ReleasedModel,
-    request: &MemoryRequest,
-    precision: Precision,
-    device: &Device,
-) -> Vec<StageMemory> {
+fn stages(model: &ReleasedModel, request: &MemoryRequest, precision: Precision, device: &Device) -> Vec<StageMemory> {
     let vae = WanVaeConfig::wan2_1();
     let latent_frames = vae.latent_frames(request.frames);
     let [height, width] = request.size_px;

@@ -14,6 +14,7 @@ use super::config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
 use super::error::PipelineError;
 use crate::checkpoint::{CheckpointSource, KeyMap, load_into};
 use crate::diffusion::{NumpyRandom, SamplerProgress};
+use crate::dit::Context;
 use crate::layers::cast_module;
 use crate::video::{clips_to_tensor, tensor_to_clips};
 use crate::world_model::{
@@ -103,6 +104,11 @@ impl Predict {
     /// Returns the networks.
     pub fn networks(&self) -> &PredictNetworks {
         &self.networks
+    }
+
+    /// Returns the projected text.
+    pub fn context(&self) -> &Context {
+        &self.constants.context
     }
 
     /// Samples one chunk for a batch, as tensors.

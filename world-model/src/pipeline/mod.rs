@@ -2,7 +2,7 @@
 //!
 //! [`Predict`] is the action-conditioned world model: [`PredictConfig`] describes it, [`PredictNetworks`] are its
 //! weights, and it implements [`WorldModel`](crate::WorldModel). [`sample_clip`] is one clip of any variant,
-//! [`sample_clip_in_few_steps`] one of a distilled model. A [`CheckpointFolder`] finds the networks of a released
+//! [`sample_clip_in_few_steps`] one of a distilled model, a [`VideoStream`] one of a causal model, frame after frame. A [`CheckpointFolder`] finds the networks of a released
 //! checkpoint, and a [`ReleasedCheckpoint`] is loaded from it; [`RandomCheckpoint`] writes one to try things with.
 
 mod autoregressive;
@@ -16,6 +16,7 @@ mod released;
 mod released_error;
 #[cfg(test)]
 mod released_tests;
+mod stream;
 
 pub use autoregressive::Predict;
 #[cfg(test)]
@@ -28,3 +29,4 @@ pub use error::PipelineError;
 pub use random_checkpoint::{RANDOM_MARK, RandomCheckpoint};
 pub use released::{ActionRolloutOptions, ReleasedCheckpoint};
 pub use released_error::ReleasedError;
+pub use stream::{LatentStream, VideoStream};

@@ -99,6 +99,7 @@ fn sampler(preset: &SamplerPreset) -> String {
             )
         }
         SamplerPreset::TrigFlow(TrigFlow { angles, .. }) => format!("{} steps, TrigFlow", angles.len()),
+        SamplerPreset::Stream(TrigFlow { angles, .. }) => format!("{} steps per latent frame", angles.len()),
     }
 }
 
@@ -106,6 +107,7 @@ fn as_json(model: &ReleasedModel, device: &Device) -> anyhow::Result<Value> {
     let sampler = match &model.sampler {
         SamplerPreset::Flow(config) => json!({ "flow": config }),
         SamplerPreset::TrigFlow(TrigFlow { angles, .. }) => json!({ "trig_flow": { "angles": angles } }),
+        SamplerPreset::Stream(TrigFlow { angles, .. }) => json!({ "stream": { "angles": angles } }),
     };
     let given: Vec<&str> = model.given.iter().map(|given| given.name()).collect();
     Ok(json!({

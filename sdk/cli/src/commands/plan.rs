@@ -130,7 +130,11 @@ fn print_plan(
     writeln!(out, "order      {}", plan.residency.text())?;
     match plan.vae_piece {
         None => writeln!(out, "VAE        the whole clip at once")?,
-        Some(piece) => writeln!(out, "VAE        in pieces of {piece} latent frame{}", if piece == 1 { "" } else { "s" })?,
+        Some(piece) => writeln!(
+            out,
+            "VAE        in pieces of {piece} latent frame{}",
+            if piece == 1 { "" } else { "s" }
+        )?,
     }
     writeln!(
         out,

@@ -263,6 +263,7 @@ fn load(
         folder: &folder,
         dtype: &args.dtype,
         adapter: &args.adapter,
+        network: None,
         text: args.text_embedding.as_deref().map(|path| ("--text-embedding", path)),
     };
     Ok((model.load(options, device)?, folder.is_random()))

@@ -154,7 +154,8 @@ fn the_prompt_and_its_opposite_decide_the_video() {
             &format!("generate {TINY} --frames 5 --name {name} --out out {rest}"),
         );
     }
-    let made = ["empty", "cube", "sharp", "unguided", "half", "diffusers"].map(|name| raw(&frames(&path.join("out"), name)));
+    let made =
+        ["empty", "cube", "sharp", "unguided", "half", "diffusers"].map(|name| raw(&frames(&path.join("out"), name)));
     for (index, video) in made.iter().enumerate() {
         for other in &made[..index] {
             assert_ne!(video, other);

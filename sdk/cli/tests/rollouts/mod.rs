@@ -78,7 +78,8 @@ fn actions_written_down_become_the_video_of_their_annotation() {
     let path = folder.path();
     checkpoint(path);
     recording(path, "7", 14);
-    let annotation = BridgeAnnotation::open(path.join("bridge/annotation/7.json"), &InferenceParams::default()).unwrap();
+    let annotation =
+        BridgeAnnotation::open(path.join("bridge/annotation/7.json"), &InferenceParams::default()).unwrap();
     let actions = annotation.actions(FrameSelection::default()).unwrap();
     std::fs::write(path.join("actions.json"), json!(actions).to_string()).unwrap();
     let video = annotation.find_video(0, None).unwrap();
@@ -103,6 +104,28 @@ fn actions_written_down_become_the_video_of_their_annotation() {
     assert!(frame("7", 1) != frame("7", 13), "the actions change nothing");
     let again = succeeds(path, &format!("{generate} {written}"));
     assert!(again.contains("was there before"), "{again}");
+
+    // A causal network makes its frames as they come, and the first of them do not depend on later actions.
+    let streaming = generate.replace("--steps 1", "--streaming");
+    let told = lines(&succeeds(
+        path,
+        &format!("{streaming} --action actions.json --input first.png --name stream --json"),
+    ));
+    assert_eq!(
+        (&told[0]["frames"], &told[0]["steps"], &told[0]["streaming"]),
+        (&14.into(), &4.into(), &true.into())
+    );
+    let mut changed = actions;
+    changed[6] = [0.5; 7];
+    std::fs::write(path.join("changed.json"), json!(changed).to_string()).unwrap();
+    succeeds(
+        path,
+        &format!("{streaming} --action changed.json --input first.png --name changed"),
+    );
+    for index in 0..=4 {
+        assert!(frame("stream", index) == frame("changed", index), "frame {index}");
+    }
+    assert!(frame("stream", 5) != frame("changed", 5), "the actions change nothing");
 
     refused(path, &format!("{generate} --action actions.json"), &["--input"]);
     refused(path, &format!("{generate} {written} --prompt cube"), &["--prompt"]);

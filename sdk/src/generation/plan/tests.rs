@@ -19,7 +19,7 @@ fn request(fields: RequestFields) -> GenerationRequest {
 fn flow(plan: &GenerationPlan) -> SamplerConfig {
     match &plan.sampler {
         SamplerPreset::Flow(config) => config.clone(),
-        SamplerPreset::TrigFlow(flow) => panic!("{flow:?}"),
+        SamplerPreset::TrigFlow(flow) | SamplerPreset::Stream(flow) => panic!("{flow:?}"),
     }
 }
 

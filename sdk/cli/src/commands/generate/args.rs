@@ -115,6 +115,10 @@ pub(super) struct SampleArgs {
         "autoregressive", "chunk_overlap", "negative_embedding", "text_encoder", "like_reference"
     ])]
     pub(super) action: Option<PathBuf>,
+    /// With --action, makes one latent frame after the other, each from those before it, in four steps: for causal networks, and
+    /// what --model predict2.5-2b/robot/action-gr1-streaming does anyway.
+    #[arg(long, requires = "action", conflicts_with = "steps")]
+    pub(super) streaming: bool,
     /// With --action, goes on with zeros where there is no embedding of the empty prompt; the model was not trained with them.
     #[arg(long, requires = "action")]
     pub(super) zero_text: bool,
