@@ -45,7 +45,10 @@ fn assert_same_tensors(found: &Value, path: &Path) {
     for (key, (shape, sum)) in ours {
         assert_eq!(theirs[key]["shape"], json!(shape), "{key}");
         let other = theirs[key]["sum"].as_f64().unwrap();
-        assert!((other - sum).abs() <= 1e-9 * (1.0 + sum.abs()), "{key}: {other} is not {sum}");
+        assert!(
+            (other - sum).abs() <= 1e-9 * (1.0 + sum.abs()),
+            "{key}: {other} is not {sum}"
+        );
     }
 }
 
@@ -88,7 +91,9 @@ fn frames_are_resized_as_pillow_does_to_the_byte() {
 fn animations_open_in_pillow_with_their_frames_and_times() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("animation.gif");
-    let frames: Vec<RgbImage> = (0..5).map(|index| RgbImage::from_pixel(24, 16, Rgb([index * 50; 3]))).collect();
+    let frames: Vec<RgbImage> = (0..5)
+        .map(|index| RgbImage::from_pixel(24, 16, Rgb([index * 50; 3])))
+        .collect();
     std::fs::write(&path, side_by_side_gif(&frames, &[], 5.0, 2).unwrap().bytes).unwrap();
     let found = ask("animation.py", &[path.to_str().unwrap()]);
     let brightness: Vec<u64> = (0..5).map(|index| index * 50).collect();

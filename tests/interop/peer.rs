@@ -25,7 +25,9 @@ fn python() -> &'static Path {
         let mark = folder.join(PACKAGES.join("+"));
         if !mark.exists() {
             run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-            run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES));
+            run(Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet"])
+                .args(PACKAGES));
             std::fs::write(&mark, "").expect("the environment is writable");
         }
         python

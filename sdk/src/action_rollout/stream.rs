@@ -45,24 +45,8 @@ pub fn stream_actions(
     mut on_frames: impl FnMut(StreamProgress<'_>) -> ControlFlow<()>,
 ) -> Result<Option<PlayedActions>, ActionRolloutError> {
     check(model, clip)?;
-    let config = model.config();
-    let at_once = config.vae.temporal_compression();
-    let fits = config.dit.conditioning.action.as_ref().is_some_and(|action| {
-        let temporal_compression_ratio = at_once;
-        action.grouping
-            == ActionGrouping::PerLatentFrame {
-                temporal_compression_ratio,
-            }
-            && action.injection.is_none()
-    });
-    if !fits {
-        return Err(ActionRolloutError::NotStreaming {
-            model: model.spec().name.clone(),
-            expected: at_once,
-        });
-    }
+    let at_once = actions_at_once(model)?;
     let device = model.networks().dit.x_embedder.proj.weight.device();
-    let [channels, _, height, width] = config.latent_shape();
     let mut played = PlayedActions {
         frames: clip.frames[..1].to_vec(),
         observed: 1,
@@ -75,15 +59,14 @@ pub fn stream_actions(
         let mut started = chunk_started;
         let mut stream = VideoStream::start(model, flow, clips_to_tensor(&[std::slice::from_ref(&given)], &device));
         for first in chunk.actions.clone().step_by(at_once) {
-            let mut actions = clip.actions[first..chunk.actions.end.min(first + at_once)].to_vec();
-            let count = actions.len();
-            actions.resize(at_once, actions[count - 1].clone());
-            let actions = TensorData::new(actions.concat(), [1, at_once, model.spec().action_dim()]);
-            let noise = NumpyRandom::new((clip.start + first + 1) as u32)
-                .standard_normal_tensor([1, channels, 1, height, width], &device);
-            let video = stream.play(Tensor::from_data(actions, &device), noise);
+            let actions = &clip.actions[first..chunk.actions.end.min(first + at_once)];
+            let [actions_in, noise] = [padded(actions, at_once), noise(model, clip.start + first + 1)];
+            let video = stream.play(
+                Tensor::from_data(actions_in, &device),
+                Tensor::from_data(noise, &device),
+            );
             let mut made = tensor_to_clips(video).remove(0);
-            made.truncate(count);
+            made.truncate(actions.len());
             if made
                 .iter()
                 .any(|frame| frame.values.iter().any(|value| !value.is_finite()))
@@ -95,8 +78,8 @@ pub fn stream_actions(
                 given = fed_back(model, last);
             }
             let progress = StreamProgress {
-                frames: &played.frames[played.frames.len() - count..],
-                actions_done: first + count,
+                frames: &played.frames[played.frames.len() - actions.len()..],
+                actions_done: first + actions.len(),
                 actions: clip.actions.len(),
                 elapsed: started.elapsed(),
             };
@@ -108,4 +91,40 @@ pub fn stream_actions(
         played.chunk_secs.push(chunk_started.elapsed().as_secs_f64());
     }
     Ok(Some(played))
+}
+
+/// Returns the actions of one latent frame, if the network takes just these at a time.
+fn actions_at_once(model: &Predict) -> Result<usize, ActionRolloutError> {
+    let config = model.config();
+    let at_once = config.vae.temporal_compression();
+    let fits = config.dit.conditioning.action.as_ref().is_some_and(|action| {
+        let temporal_compression_ratio = at_once;
+        action.grouping
+            == ActionGrouping::PerLatentFrame {
+                temporal_compression_ratio,
+            }
+            && action.injection.is_none()
+    });
+    if fits {
+        return Ok(at_once);
+    }
+    Err(ActionRolloutError::NotStreaming {
+        model: model.spec().name.clone(),
+        expected: at_once,
+    })
+}
+
+/// Fills up the actions of a latent frame by repeating the last one.
+fn padded(actions: &[Vec<f32>], at_once: usize) -> TensorData {
+    let dimensions = actions.first().map_or(0, Vec::len);
+    let filled = actions.iter().chain(actions.last().into_iter().cycle());
+    let values: Vec<f32> = filled.take(at_once).flatten().copied().collect();
+    TensorData::new(values, [1, at_once, dimensions])
+}
+
+/// Draws the noise of one latent frame.
+fn noise(model: &Predict, seed: usize) -> TensorData {
+    let [channels, _, height, width] = model.config().latent_shape();
+    let values = NumpyRandom::new(seed as u32).standard_normals(channels * height * width);
+    TensorData::new(values, [1, channels, 1, height, width])
 }

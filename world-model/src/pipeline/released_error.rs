@@ -70,8 +70,9 @@ pub enum ReleasedError {
     },
     /// The embedding of the empty prompt is not there.
     #[error(
-        "`{path}` has no embedding of the empty prompt, which the model was trained with: write one with `worldloop embed \
-         --empty` and name its file, or go on with zeros (`--zero-text`), which are not the same"
+        "`{path}` has no embedding of the empty prompt, which the model was trained with: name the text encoder \
+         (`--text-encoder DIR`) or a file that `worldloop embed --empty` wrote, or go on with zeros (`--zero-text`), which \
+         are not the same"
     )]
     NoEmptyPrompt {
         /// The folder.

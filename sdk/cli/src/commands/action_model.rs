@@ -9,6 +9,7 @@ use worldloop::world_model::pipeline::{ActionRolloutOptions, CheckpointFolder, P
 use worldloop::world_model::text_encoder::TextEmbedding;
 
 use super::checkpoint::AdapterArgs;
+use super::text_encoder;
 
 /// What a model is loaded from.
 pub(super) struct ActionModel<'a> {
@@ -17,8 +18,42 @@ pub(super) struct ActionModel<'a> {
     pub(super) adapter: &'a AdapterArgs,
     /// Network of the model that was named, where its weights could be another's too.
     pub(super) network: Option<DitConfig>,
-    /// Embedding of the empty prompt in place of the folder's, with the flag that names it.
-    pub(super) text: Option<(&'static str, &'a Path)>,
+    /// Where the embedding of the empty prompt comes from, if not from the folder.
+    pub(super) text: Option<EmptyPrompt<'a>>,
+}
+
+/// Where the embedding of the empty prompt comes from.
+pub(super) enum EmptyPrompt<'a> {
+    /// A file, with the flag that names it.
+    File(&'static str, &'a Path),
+    /// The folder of a text encoder; what it made of the empty prompt before is in the cache.
+    Encoder(&'a Path),
+}
+
+impl<'a> EmptyPrompt<'a> {
+    /// Returns where two flags say it is; a file before an encoder.
+    pub(super) fn of((flag, file): (&'static str, Option<&'a Path>), encoder: Option<&'a Path>) -> Option<Self> {
+        file.map(|file| Self::File(flag, file)).or(encoder.map(Self::Encoder))
+    }
+
+    fn embedding(self, width: usize, device: &Device) -> anyhow::Result<TextEmbedding> {
+        match self {
+            Self::File(flag, path) => {
+                let embedding = TextEmbedding::load(path, width, device)?;
+                if !embedding.prompt.is_empty() {
+                    bail!(
+                        "{flag} holds the prompt {:?}: the model was trained with the empty one",
+                        embedding.prompt
+                    );
+                }
+                Ok(embedding)
+            }
+            Self::Encoder(folder) => Ok(text_encoder::encode(
+                &mut text_encoder::open(folder, width, device)?,
+                "",
+            )?),
+        }
+    }
 }
 
 impl ActionModel<'_> {
@@ -30,15 +65,8 @@ impl ActionModel<'_> {
             found.transformer.config = network;
         }
         let width = found.transformer.config.text_channels();
-        if let Some((flag, path)) = self.text {
-            let embedding = TextEmbedding::load(path, width, device)?;
-            if !embedding.prompt.is_empty() {
-                bail!(
-                    "{flag} holds the prompt {:?}: the model was trained with the empty one",
-                    embedding.prompt
-                );
-            }
-            options.text = Some(embedding);
+        if let Some(text) = self.text {
+            options.text = Some(text.embedding(width, device)?);
         }
         let mut checkpoint = ReleasedCheckpoint::load(self.folder, &found, dtype, device)?;
         if let Some((path, scale)) = self.adapter.adapter() {

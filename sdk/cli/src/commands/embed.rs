@@ -10,9 +10,9 @@ use worldloop::text::{EmbeddingCache, PromptEncoder};
 use worldloop::world_model::checkpoint::SaveDtype;
 use worldloop::world_model::text_encoder::NEGATIVE_PROMPT;
 
+use super::text_encoder;
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
-use crate::progress::Progress;
 
 /// Encodes a prompt with a text encoder and writes the embedding, which `generate` and `rollout` take instead of the
 /// encoder.
@@ -80,15 +80,7 @@ pub(crate) fn run(args: &EmbedArgs, stop: &StopFlag) -> anyhow::Result<Outcome> 
     let mut encoder = PromptEncoder::open(&args.text_encoder, tokenizer, dtype, &device, cache)?;
     let cached = encoder.cached_path(&prompt);
     let was_cached = cached.as_deref().is_some_and(std::path::Path::is_file);
-    let mut progress: Option<Progress> = None;
-    let embedding = encoder.encode(&prompt, |done| {
-        let shown = progress.get_or_insert_with(|| Progress::new("encoding", done.of as u64));
-        let message = if done.layers == 0 { "reading weights" } else { "" };
-        shown.set(done.layers as u64, message);
-    })?;
-    if let Some(progress) = progress {
-        progress.finish();
-    }
+    let embedding = text_encoder::encode(&mut encoder, &prompt)?;
     if stop.is_set() {
         return Ok(Outcome::Stopped);
     }

@@ -14,4 +14,5 @@ pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod rollout;
+mod text_encoder;
 pub(crate) mod train;

@@ -15,7 +15,7 @@ use worldloop::device::{self, Device};
 use worldloop::world_model::WorldModel;
 use worldloop::world_model::pipeline::{ActionRolloutOptions, Feedback, Predict};
 
-use super::action_model::ActionModel;
+use super::action_model::{ActionModel, EmptyPrompt};
 use super::checkpoint::{self, AdapterArgs};
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
@@ -64,6 +64,9 @@ pub(crate) struct RolloutArgs {
     /// Embedding of the empty prompt; without it, the one in the checkpoint's folder.
     #[arg(long)]
     text_embedding: Option<PathBuf>,
+    /// Text encoder that makes it, the folder of nvidia/Cosmos-Reason1-7B; what it made once is in the cache.
+    #[arg(long, value_name = "DIR", conflicts_with = "text_embedding")]
+    text_encoder: Option<PathBuf>,
     /// Goes on with zeros where there is no embedding of the empty prompt; the model was not trained with them.
     #[arg(long)]
     zero_text: bool,
@@ -264,7 +267,10 @@ fn load(
         dtype: &args.dtype,
         adapter: &args.adapter,
         network: None,
-        text: args.text_embedding.as_deref().map(|path| ("--text-embedding", path)),
+        text: EmptyPrompt::of(
+            ("--text-embedding", args.text_embedding.as_deref()),
+            args.text_encoder.as_deref(),
+        ),
     };
     Ok((model.load(options, device)?, folder.is_random()))
 }

@@ -95,6 +95,31 @@ mod with_tokenizer {
     }
 
     #[test]
+    fn actions_are_played_with_the_encoder_or_the_file_that_it_wrote() {
+        let folder = super::super::folder();
+        let path = folder.path();
+        tiny::write_action_checkpoint(&path.join("actions"));
+        std::fs::remove_file(path.join("actions/empty_prompt.safetensors")).unwrap();
+        tiny::write_text_encoder(&path.join("encoder"), 1);
+        std::fs::write(path.join("actions.json"), "[[0.01, 0, 0, 0, 0, 0, 1]]").unwrap();
+        let play = |rest: &str| {
+            let checkpoint = "generate --checkpoint actions --input table.png --action actions.json --resolution 32,48";
+            let output = run(path, &format!("{checkpoint} --steps 1 --format png --out out {rest}"));
+            (output.status.success(), String::from_utf8(output.stderr).unwrap())
+        };
+        let (played, message) = play("");
+        assert!(!played && message.contains("--text-encoder DIR"), "{message}");
+        let (played, message) = play("--text-encoder encoder --name encoder");
+        assert!(played, "{message}");
+        let empty = "embed --text-encoder encoder --empty --out empty.safetensors --json";
+        assert_eq!(json(path, empty)["from_cache"], true);
+        let (played, message) = play("--prompt-embedding empty.safetensors --name file");
+        assert!(played, "{message}");
+        let [encoder, file] = ["encoder", "file"].map(|name| super::super::frames(&path.join("out"), name));
+        assert_eq!((encoder.len(), encoder), (2, file));
+    }
+
+    #[test]
     fn mistakes_are_told_in_one_sentence() {
         let folder = super::super::folder();
         let path = folder.path();

@@ -78,7 +78,7 @@ pub(super) struct NetworkArgs {
     /// Embedding to compare with in the guidance.
     #[arg(long, value_name = "FILE")]
     pub(super) negative_embedding: Option<PathBuf>,
-    /// Text encoder for prompts without an embedding: the folder of nvidia/Cosmos-Reason1-7B.
+    /// Text encoder for prompts without an embedding, with --action the empty one: the folder of nvidia/Cosmos-Reason1-7B.
     #[arg(long, value_name = "DIR")]
     pub(super) text_encoder: Option<PathBuf>,
 }
@@ -112,7 +112,7 @@ pub(super) struct SampleArgs {
     /// [default: 256,320] as `worldloop rollout` does it; noise is seeded by the index of a chunk's first action.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "request", "prompt", "prompt_path", "negative_prompt", "inference_type", "seed", "guidance", "frames",
-        "autoregressive", "chunk_overlap", "negative_embedding", "text_encoder", "like_reference"
+        "autoregressive", "chunk_overlap", "negative_embedding", "like_reference"
     ])]
     pub(super) action: Option<PathBuf>,
     /// With --action, makes one latent frame after the other, each from those before it, in four steps: for causal networks, and

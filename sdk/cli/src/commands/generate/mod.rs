@@ -20,8 +20,8 @@ use worldloop::world_model::pipeline::CheckpointFolder;
 
 pub(crate) use self::args::GenerateArgs;
 use self::args::{NetworkArgs, Numerics};
-use self::texts::{Encoded, Projected, encode, open_encoder};
-use super::checkpoint;
+use self::texts::{Encoded, Projected, encode};
+use super::{checkpoint, text_encoder};
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
@@ -175,9 +175,11 @@ fn open_workshop<'a>(
     (dtype, device): (DType, &Device),
 ) -> anyhow::Result<Workshop<'a>> {
     let text_width = checkpoint.limits().text_width;
-    let encoder = open_encoder(args.networks.text_encoder.as_deref(), text_width, device)?;
-    let encoded = match encoder {
-        Some(encoder) => encode(jobs.iter().map(|job| &job.texts), encoder)?,
+    let encoded = match &args.networks.text_encoder {
+        Some(folder) => {
+            let encoder = text_encoder::open(folder, text_width, device)?;
+            encode(jobs.iter().map(|job| &job.texts), encoder)?
+        }
         None => Encoded::new(),
     };
     Ok(Workshop {

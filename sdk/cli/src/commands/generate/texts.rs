@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use worldloop::device::Device;
 use worldloop::generation::Generator;
 use worldloop::text::{PromptEncoder, TextError, TextSource, TextSources};
 use worldloop::world_model::dit::Context;
 use worldloop::world_model::text_encoder::TextEmbedding;
 
-use crate::progress::Progress;
+use super::super::text_encoder;
 
 /// Embeddings that were encoded, by their prompts.
 pub(super) type Encoded = BTreeMap<String, TextEmbedding>;
@@ -27,14 +26,7 @@ pub(super) fn encode<'a>(
         if encoded.contains_key(prompt) {
             continue;
         }
-        let mut progress: Option<Progress> = None;
-        let embedding = encoder.encode(prompt, |done| {
-            let shown = progress.get_or_insert_with(|| Progress::new("encoding", done.of as u64));
-            shown.set(done.layers as u64, "");
-        })?;
-        if let Some(progress) = progress {
-            progress.finish();
-        }
+        let embedding = text_encoder::encode(&mut encoder, prompt)?;
         encoded.insert(prompt.clone(), embedding);
     }
     Ok(encoded)
@@ -77,27 +69,4 @@ fn encoded_text<'a>(encoded: &'a Encoded, prompt: &str) -> Result<&'a TextEmbedd
         prompt: prompt.to_owned(),
         known: encoded.keys().cloned().collect(),
     })
-}
-
-/// Opens the text encoder if there is one.
-pub(super) fn open_encoder(
-    folder: Option<&std::path::Path>,
-    width: usize,
-    device: &Device,
-) -> anyhow::Result<Option<PromptEncoder>> {
-    let Some(folder) = folder else {
-        return Ok(None);
-    };
-    let dtype = worldloop::world_model::checkpoint::SaveDtype::Bf16;
-    let cache = worldloop::text::EmbeddingCache::of_user();
-    let encoder = PromptEncoder::open(folder, None, dtype, device, cache)?;
-    if encoder.width() != width {
-        anyhow::bail!(
-            "the text encoder `{}` makes embeddings of width {}, this network takes {width}: use the one that it was \
-             trained with",
-            folder.display(),
-            encoder.width()
-        );
-    }
-    Ok(Some(encoder))
 }
