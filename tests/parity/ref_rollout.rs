@@ -71,6 +71,7 @@ fn predict(case: &Case, rope: RopeExponents, feedback: Feedback, device: &Device
                 SigmaTable::Shift { shift }
             },
             scheduler: SchedulerKind::Unipc,
+            guidance_scale: case.field(json, "guidance")?,
             ..SamplerConfig::default()
         },
         feedback,
@@ -78,7 +79,11 @@ fn predict(case: &Case, rope: RopeExponents, feedback: Feedback, device: &Device
         text_tokens: 1,
     };
     let text = case.array("in.crossattn_emb")?.tensor(device);
-    Ok(Predict::new(config, networks, Some(text), None, device)?)
+    // The released loop compares equal texts, which changes nothing; a case may bring another one.
+    let name = case.names_after("in.crossattn_emb_").next();
+    let negative = name.map(|name| case.array(&format!("in.crossattn_emb_{name}")));
+    let negative = negative.transpose()?.map(|text| text.tensor(device));
+    Ok(Predict::new(config, networks, Some(text), negative, device)?)
 }
 
 fn spec(case: &Case) -> Result<WorldModelSpec, Box<dyn Error>> {

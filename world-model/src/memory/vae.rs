@@ -1,10 +1,10 @@
 //! Frames to latents and back, in float32.
 //!
-//! A residual block from `a` to `b` channels holds its input for the skip, and two tensors of its output's size:
-//! `a + 2 b` numbers per pixel of its level. A step that doubles the frame rate holds its input, the pairs of frames,
-//! their interleaved copy and the joined clip: `7` times its input. The attention in the middle holds three matrices of
-//! scores between all positions of a latent frame, for every frame at once. The widest of these moments is the peak;
-//! the whole video comes on top, twice, because its axes are moved.
+//! A residual block from `a` to `b` channels holds its input for the skip, and input, padded copy and output of a
+//! convolution, which are of its output's size: `a + 3 b` numbers per pixel of its level. A step that doubles the frame
+//! rate holds its input, the pairs of frames, their interleaved copy and the joined clip: `7` times its input. The
+//! attention in the middle holds three matrices of scores between all positions of a latent frame, for every frame at
+//! once. The widest of these moments is the peak; the whole video comes on top, twice, because its axes are moved.
 //!
 //! In pieces of a few latent frames, every causal convolution keeps the two input frames that it saw last, and puts them in
 //! front of the next piece.
@@ -82,7 +82,7 @@ impl Levels<'_> {
         self.shape.latent_frames_at_once >= self.shape.latent_frames
     }
 
-    /// Counts the frames of a level that go through at once.
+    /// Counts the frames of a level that go through at once, with those that a convolution remembers.
     fn frames(&self, level: usize) -> usize {
         let after = self.config.temporal_downsample.iter().skip(level);
         let time = 1 << after.filter(|halves| **halves).count();
@@ -91,6 +91,11 @@ impl Levels<'_> {
         } else {
             self.shape.latent_frames_at_once * time + KEPT_FRAMES
         }
+    }
+
+    /// Counts the latent frames that go through at once.
+    fn latent_frames(&self) -> usize {
+        self.shape.latent_frames_at_once.min(self.shape.latent_frames)
     }
 
     /// Counts the pixels of one frame of a level, for all clips.
@@ -109,7 +114,7 @@ impl Levels<'_> {
         let coarser = (level + 1 < self.config.dim_mult.len()).then(|| self.channels(level + 1) / 2);
         let finer = level.checked_sub(1).map(|level| self.channels(level));
         let input = channels.max(coarser.unwrap_or(0)).max(finer.unwrap_or(0));
-        (input + 2 * channels) * self.frames(level) as u64 * self.pixels(level)
+        (input + 3 * channels) * self.frames(level) as u64 * self.pixels(level)
     }
 
     /// Numbers that the step from a level to the finer one holds.
@@ -123,7 +128,7 @@ impl Levels<'_> {
         let pixels = self.pixels(coarsest);
         let positions = pixels / self.shape.batch.max(1) as u64;
         let rows = 4 * self.channels(coarsest) + 3 * positions;
-        rows * pixels * self.frames(coarsest) as u64
+        rows * pixels * self.latent_frames() as u64
     }
 
     /// Numbers that all causal convolutions keep between two pieces.
