@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// What is installed from the package index.
-pub(crate) const PACKAGES: [&str; 4] = ["numpy", "pillow", "safetensors", "huggingface_hub"];
+/// What is installed from the package index. Pillow 13 resizes some shapes in another order.
+pub(crate) const PACKAGES: [&str; 4] = ["numpy", "pillow<12", "safetensors", "huggingface_hub"];
 
 /// Runs a script of `peers/` and returns the JSON that it prints.
 pub(crate) fn ask(script: &str, arguments: &[&str]) -> Value {
