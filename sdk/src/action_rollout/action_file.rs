@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use worldloop_world_model_data::bridge::{ACTION_DIM, BridgeAnnotation, InferenceParams};
+use worldloop_world_model_data::bridge::{ACTION_DIM, BridgeAnnotation, BridgeError, InferenceParams};
 
 use super::error::ActionRolloutError;
 
@@ -14,10 +14,9 @@ use super::error::ActionRolloutError;
 /// what a robot with other joints uses, and stay as they are.
 ///
 /// # Errors
-/// [`ActionRolloutError::File`], [`ActionRolloutError::ActionFile`], which names the entry, and
-/// [`ActionRolloutError::Annotation`].
+/// [`ActionRolloutError::Annotation`], and [`ActionRolloutError::ActionFile`], which names the entry.
 pub(super) fn read_actions(path: &Path, params: &InferenceParams) -> Result<Vec<Vec<f32>>, ActionRolloutError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ActionRolloutError::File {
+    let text = std::fs::read_to_string(path).map_err(|source| BridgeError::Read {
         path: path.to_path_buf(),
         source,
     })?;

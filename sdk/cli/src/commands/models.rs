@@ -39,15 +39,15 @@ pub(crate) fn run(args: &ModelsArgs) -> anyhow::Result<Outcome> {
 }
 
 fn print_table(out: &mut dyn Write, models: &[ReleasedModel], device: &Device) -> io::Result<()> {
-    writeln!(out, "{:<37} {:>14} {:>8}  can make", "name", "parameters", "bf16")?;
+    writeln!(out, "{:<41} {:>14} {:>8}  can make", "name", "parameters", "bf16")?;
     for model in models {
         let size = bytes_text(model.bf16_bytes(device));
         let (name, parameters) = (model.name, model.num_parameters(device));
-        writeln!(out, "{name:<37} {parameters:>14} {size:>8}  {}", abilities(model))?;
+        writeln!(out, "{name:<41} {parameters:>14} {size:>8}  {}", abilities(model))?;
     }
     writeln!(
         out,
-        "\n{:<37} {:<32} {:<26} checked by vectors",
+        "\n{:<41} {:<32} {:<26} checked by vectors",
         "name", "sampler", "licence"
     )?;
     for model in models {
@@ -55,7 +55,7 @@ fn print_table(out: &mut dyn Write, models: &[ReleasedModel], device: &Device) -
             .concat()
             .join(", ");
         let (name, sampler, licence) = (model.name, sampler(&model.sampler), model.licence);
-        writeln!(out, "{name:<37} {sampler:<32} {licence:<26} {vectors}")?;
+        writeln!(out, "{name:<41} {sampler:<32} {licence:<26} {vectors}")?;
     }
     writeln!(
         out,

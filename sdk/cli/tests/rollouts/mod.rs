@@ -128,6 +128,8 @@ fn actions_written_down_become_the_video_of_their_annotation() {
     assert!(frame("stream", 5) != frame("changed", 5), "the actions change nothing");
 
     refused(path, &format!("{generate} --action actions.json"), &["--input"]);
+    let gone = format!("{generate} --action gone.json --input first.png");
+    refused(path, &gone, &["gone.json", "check that it exists"]);
     refused(path, &format!("{generate} {written} --prompt cube"), &["--prompt"]);
     std::fs::write(path.join("short.json"), "[[0.1, 0.2]]").unwrap();
     let short = format!("{generate} --action short.json --input first.png --name short");
