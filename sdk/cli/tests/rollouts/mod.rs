@@ -104,6 +104,11 @@ fn actions_written_down_become_the_video_of_their_annotation() {
     assert!(frame("7", 1) != frame("7", 13), "the actions change nothing");
     let again = succeeds(path, &format!("{generate} {written}"));
     assert!(again.contains("was there before"), "{again}");
+    let again = lines(&succeeds(path, &format!("{generate} {written} --json")));
+    assert_eq!(
+        (&again[0]["skipped"], &told[0]["skipped"]),
+        (&true.into(), &false.into())
+    );
 
     // A causal network makes its frames as they come, and the first of them do not depend on later actions.
     let streaming = generate.replace("--steps 1", "--streaming");

@@ -35,9 +35,7 @@ pub(super) fn run(args: &GenerateArgs, actions: &Path, stop: &StopFlag) -> anyho
     let name = args.sample.name.clone().unwrap_or_else(|| clip.name.clone());
     let paths: Vec<PathBuf> = formats.iter().map(|format| format.path(&args.out, &name)).collect();
     if !args.overwrite && paths.iter().all(|path| path.exists()) {
-        for path in paths {
-            println!("{}: was there before, --overwrite makes it again", path.display());
-        }
+        tell_skipped(args.json, &name, &paths);
         return Ok(Outcome::Done);
     }
     let player = open(args, clip.size(), &device)?;
@@ -115,6 +113,17 @@ fn open(args: &GenerateArgs, [height, width]: [usize; 2], device: &Device) -> an
     Ok(Player { model, flow })
 }
 
+/// Says that a video was there before.
+fn tell_skipped(is_json: bool, name: &str, files: &[PathBuf]) {
+    if is_json {
+        println!("{}", json!({ "name": name, "files": files, "skipped": true }));
+        return;
+    }
+    for file in files {
+        println!("{}: was there before, --overwrite makes it again", file.display());
+    }
+}
+
 fn write(args: &GenerateArgs, formats: &[OutputFormat], name: &str, played: &PlayedActions) -> anyhow::Result<()> {
     for format in formats {
         format.write(&args.out, name, &played.frames, args.fps)?;
@@ -162,6 +171,7 @@ impl Player {
                 "name": name, "frames": frames, "actions": clip.actions.len(), "height": height, "width": width,
                 "chunks": played.chunk_secs.len(), "model": self.model.spec().name, "streaming": steps.is_some(),
                 "steps": steps.unwrap_or(self.model.config().sampler.num_steps), "files": files, "seconds": seconds,
+                "skipped": false,
             });
             println!("{line}");
             return;
