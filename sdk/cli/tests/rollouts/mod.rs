@@ -133,6 +133,12 @@ fn actions_written_down_become_the_video_of_their_annotation() {
     assert!(frame("stream", 5) != frame("changed", 5), "the actions change nothing");
 
     refused(path, &format!("{generate} --action actions.json"), &["--input"]);
+    let other = "--model predict2.5-2b/post-trained --overwrite";
+    refused(
+        path,
+        &format!("{generate} {written} {other}"),
+        &["does not hold", "predict2.5-2b/post-trained"],
+    );
     let gone = format!("{generate} --action gone.json --input first.png");
     refused(path, &gone, &["gone.json", "check that it exists"]);
     refused(path, &format!("{generate} {written} --prompt cube"), &["--prompt"]);

@@ -12,7 +12,8 @@ use worldloop::generation::{OutputFormat, Resolution, prepare_folder, read_last_
 use worldloop::world_model::WorldModel;
 use worldloop::world_model::catalog::{ReleasedModel, SamplerPreset};
 use worldloop::world_model::diffusion::TrigFlow;
-use worldloop::world_model::pipeline::{ActionRolloutOptions, Feedback, Predict};
+use worldloop::world_model::dit::DitConfig;
+use worldloop::world_model::pipeline::{ActionRolloutOptions, CheckpointFolder, Feedback, Predict};
 
 use super::super::action_model::{ActionModel, EmptyPrompt};
 use super::args::GenerateArgs;
@@ -84,6 +85,9 @@ fn open(args: &GenerateArgs, [height, width]: [usize; 2], device: &Device) -> an
     let networks = &args.networks;
     let folder = super::open_folder(networks)?;
     let named = networks.model.as_deref().map(ReleasedModel::find).transpose()?;
+    if let Some(model) = &named {
+        require_fit(model, &folder)?;
+    }
     let flow = match named.as_ref().map(|model| &model.sampler) {
         Some(SamplerPreset::Stream(flow)) => Some(flow.clone()),
         _ => args.sample.streaming.then(TrigFlow::four_steps_by_frame),
@@ -111,6 +115,24 @@ fn open(args: &GenerateArgs, [height, width]: [usize; 2], device: &Device) -> an
         super::note_random_weights(folder.path());
     }
     Ok(Player { model, flow })
+}
+
+/// Refuses a model that was named and is not the one whose weights are there.
+fn require_fit(model: &ReleasedModel, folder: &CheckpointFolder) -> anyhow::Result<()> {
+    let found = &folder.action_conditioned()?.transformer;
+    let sizes = |config: &DitConfig| {
+        let action = config.conditioning.action.as_ref().map(|action| action.action_dim);
+        (config.model_channels, config.num_blocks, action)
+    };
+    if sizes(&found.config) != sizes(&model.network) {
+        bail!(
+            "`{}` does not hold the weights of {}: width, blocks or actions differ; leave --model out, or name what it is \
+             (`worldloop inspect` tells)",
+            folder.path().display(),
+            model.name
+        );
+    }
+    Ok(())
 }
 
 /// Says that a video was there before.
