@@ -43,11 +43,8 @@ pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> Case
         let (mut velocities, mut samples) = (Vec::new(), Vec::new());
         let input = ClipInput {
             given: given.clone(),
-            noise: noise.clone(),
-            context: &context,
             negative: Some(&negative),
-            action: None,
-            rope: None,
+            ..ClipInput::new(noise.clone(), &context)
         };
         let clip = sample_clip(&sampler, &vae, &dit, input, |progress| {
             velocities.push(Array::from_tensor(progress.velocity));

@@ -7,6 +7,7 @@ use worldloop_world_model::catalog::UnknownModel;
 use worldloop_world_model::checkpoint::AdapterError;
 use worldloop_world_model::pipeline::ReleasedError;
 
+use super::multiview::MultiviewError;
 use super::request::InferenceType;
 use crate::evaluation::EvaluationError;
 
@@ -203,6 +204,9 @@ pub enum GenerationError {
     /// The checkpoint has no base model, or can't be read.
     #[error(transparent)]
     Released(#[from] ReleasedError),
+    /// Several views that can't be made.
+    #[error(transparent)]
+    Multiview(#[from] MultiviewError),
     /// No such model.
     #[error(transparent)]
     UnknownModel(#[from] UnknownModel),

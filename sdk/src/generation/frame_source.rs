@@ -89,7 +89,8 @@ fn last_frames(path: &Path, count: usize) -> Result<VecDeque<RgbImage>, Generati
     Ok(last)
 }
 
-fn read_image(path: &Path) -> Result<RgbImage, GenerationError> {
+/// Reads a picture as it is.
+pub(super) fn read_image(path: &Path) -> Result<RgbImage, GenerationError> {
     let bytes = std::fs::read(path).map_err(|source| GenerationError::Read {
         path: path.to_owned(),
         source,
@@ -102,20 +103,37 @@ fn read_image(path: &Path) -> Result<RgbImage, GenerationError> {
 }
 
 /// Enlarges or shrinks a picture until it covers the size, keeping its aspect, and cuts its centre out.
-pub(super) fn cover(picture: &RgbImage, [height, width]: [usize; 2]) -> RgbImage {
+pub(super) fn cover(picture: &RgbImage, size: [usize; 2]) -> RgbImage {
+    cover_with(picture, size, f64::ceil)
+}
+
+/// Does the same with the covering size rounded to the nearest, as the pipeline for the cameras of a robot does.
+pub(super) fn cover_rounded(picture: &RgbImage, size: [usize; 2]) -> RgbImage {
+    cover_with(picture, size, f64::round_ties_even)
+}
+
+fn cover_with(picture: &RgbImage, [height, width]: [usize; 2], round: fn(f64) -> f64) -> RgbImage {
     let (width, height) = (width as u32, height as u32);
     let (old_width, old_height) = (f64::from(picture.width()), f64::from(picture.height()));
     let ratio = (f64::from(width) / old_width).max(f64::from(height) / old_height);
-    let (covering_width, covering_height) = ((ratio * old_width).ceil() as u32, (ratio * old_height).ceil() as u32);
-    let resized = if picture.dimensions() == (covering_width, covering_height) {
-        picture.clone()
-    } else {
-        imageops::resize(picture, covering_width, covering_height, FilterType::Triangle)
-    };
+    let [covering_width, covering_height] = [old_width, old_height].map(|side| round(ratio * side) as usize);
+    let resized = stretch(picture, [covering_height, covering_width]);
     // Half pixels are rounded to even, as Python does.
-    let margin = |covering: u32, side: u32| (f64::from(covering.saturating_sub(side)) / 2.0).round_ties_even() as u32;
+    let margin = |covering: usize, side: u32| {
+        let free = covering.saturating_sub(side as usize);
+        (free as f64 / 2.0).round_ties_even() as u32
+    };
     let (left, top) = (margin(covering_width, width), margin(covering_height, height));
     imageops::crop_imm(&resized, left, top, width, height).to_image()
+}
+
+/// Enlarges or shrinks a picture to the size, whatever its aspect.
+pub(super) fn stretch(picture: &RgbImage, [height, width]: [usize; 2]) -> RgbImage {
+    let (width, height) = (width as u32, height as u32);
+    if picture.dimensions() == (width, height) {
+        return picture.clone();
+    }
+    imageops::resize(picture, width, height, FilterType::Triangle)
 }
 
 #[cfg(test)]
@@ -142,6 +160,27 @@ mod tests {
         // Seven columns too many leave half a pixel; upstream rounds 3.5 to 4.
         let cut = cover(&picture(13, 4), [4, 6]);
         assert_eq!(cut.get_pixel(0, 0)[0], 4);
+    }
+
+    #[test]
+    fn stretching_keeps_all_of_a_picture() {
+        let stretched = stretch(&picture(40, 4), [4, 10]);
+        assert_eq!(stretched.dimensions(), (10, 4));
+        // The last column stood for the last four.
+        assert!(
+            stretched.get_pixel(9, 0)[0].abs_diff(37) <= 1,
+            "{:?}",
+            stretched.get_pixel(9, 0)
+        );
+    }
+
+    #[test]
+    fn covering_sizes_are_rounded_up_or_to_the_nearest() {
+        // 13 columns become 10.4, which is 11 or 10; the margins tell them apart.
+        let tall = picture(13, 5);
+        assert_eq!(cover(&tall, [4, 8]).dimensions(), (8, 4));
+        assert_ne!(cover(&tall, [4, 8]), cover_rounded(&tall, [4, 8]));
+        assert_eq!(cover_rounded(&picture(6, 4), [4, 6]), picture(6, 4));
     }
 
     #[test]

@@ -21,6 +21,9 @@ use super::plan::GenerationPlan;
 use super::request::InferenceType;
 use crate::device::Device;
 
+/// Frames of every view of a video; there is one where there is one camera.
+pub type Videos = Vec<Vec<RgbImage>>;
+
 /// A transformer with its VAE.
 #[derive(Debug)]
 pub struct Generator {
@@ -91,27 +94,39 @@ impl Generator {
         chunk: Chunk,
         given: &[RgbImage],
         input: GenerationInput<'_>,
-        mut progress: impl FnMut(),
+        progress: impl FnMut(),
     ) -> Vec<RgbImage> {
         let [height, width] = plan.size.map(|side| side / self.vae.spatial_compression);
-        let latents = 1 + (plan.clip_frames - 1) / self.vae.temporal_compression;
         let mut random = NumpyRandom::new(input.seed.wrapping_add(chunk.index));
         let given: Vec<Frame> = given.iter().map(to_frame).collect();
+        let noise = random.standard_normal_tensor([1, self.vae.z_dim, plan.latent_frames, height, width], &self.device);
         let clip = ClipInput {
             given: (!given.is_empty()).then(|| clips_to_tensor(&[&given], &self.device)),
-            noise: random.standard_normal_tensor([1, self.vae.z_dim, latents, height, width], &self.device),
-            context: input.context,
             negative: input.negative,
-            action: None,
-            rope: None,
+            ..ClipInput::new(noise, input.context)
         };
+        self.sample_clip(&self.dit, plan, clip, progress)
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Samples the views of a clip with the plan's sampler.
+    pub(super) fn sample_clip(
+        &self,
+        dit: &Dit,
+        plan: &GenerationPlan,
+        clip: ClipInput<'_>,
+        mut progress: impl FnMut(),
+    ) -> Videos {
         let ClipOutput { video, .. } = match &plan.sampler {
-            SamplerPreset::Flow(config) => sample_clip(config, &self.vae, &self.dit, clip, |_| progress()),
+            SamplerPreset::Flow(config) => sample_clip(config, &self.vae, dit, clip, |_| progress()),
             SamplerPreset::TrigFlow(flow) | SamplerPreset::Stream(flow) => {
-                sample_clip_in_few_steps(flow, &self.vae, &self.dit, clip, progress)
+                sample_clip_in_few_steps(flow, &self.vae, dit, clip, progress)
             }
         };
-        tensor_to_clips(video).iter().flatten().map(to_image).collect()
+        let images = |view: &Vec<Frame>| view.iter().map(to_image).collect();
+        tensor_to_clips(video).iter().map(images).collect()
     }
 }
 
@@ -130,7 +145,7 @@ fn given_frames(chunk: Chunk, video: &[RgbImage], input: GenerationInput<'_>) ->
     given
 }
 
-fn to_frame(image: &RgbImage) -> Frame {
+pub(super) fn to_frame(image: &RgbImage) -> Frame {
     let (width, height) = image.dimensions();
     let frame = Frame::from_rgb8(height as usize, width as usize, image.as_raw());
     frame.expect("an image has as many pixels as its sides say")

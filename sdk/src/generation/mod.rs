@@ -1,4 +1,4 @@
-//! Videos from prompts, images and videos, with the released base models.
+//! Videos from prompts, images, videos and poses of cameras, with the released models.
 //!
 //! A [`GenerationRequest`] says what is wanted, from flags or from a request file of the reference
 //! ([`read_request_file`]). [`ModelLimits::plan`] checks it against a model before any weight is read. A [`Generator`]
@@ -9,6 +9,7 @@ mod chunks;
 mod error;
 mod frame_source;
 mod generator;
+mod multiview;
 mod output;
 mod plan;
 mod request;
@@ -19,7 +20,11 @@ pub use checkpoint::BaseCheckpoint;
 pub use chunks::Chunking;
 pub use error::GenerationError;
 pub use frame_source::{check_input, read_last_frame, read_last_frames};
-pub use generator::{GenerationInput, Generator};
+pub use generator::{GenerationInput, Generator, Videos};
+pub use multiview::{
+    CameraRig, Cameras, DrivingView, DrivingViews, MultiviewError, OTHER_VIEWS_TEXT, RobotCamera, RobotInputs,
+    ViewCameras, ViewsClip, ViewsInput, join_view_texts, read_driving_requests, read_robot_requests,
+};
 pub use output::{OutputFormat, prepare_folder};
 pub use plan::{GenerationPlan, ModelLimits};
 pub use request::{FRAME_RATE_HZ, GenerationRequest, InferenceType};

@@ -7,6 +7,7 @@ use worldloop_world_model::vae::WanVaeConfig;
 
 use super::chunks::{Chunk, Chunking};
 use super::error::GenerationError;
+use super::multiview::CameraRig;
 use super::request::{GenerationRequest, InferenceType};
 use super::resolution::{Resolution, check_size};
 
@@ -23,6 +24,8 @@ pub struct ModelLimits {
     pub name: String,
     /// The released model, if it is one.
     pub released: Option<ReleasedModel>,
+    /// The cameras that it makes videos of.
+    pub rig: CameraRig,
     /// How it is sampled.
     pub sampler: SamplerPreset,
     /// What heights and widths must be multiples of.
@@ -42,14 +45,16 @@ pub struct ModelLimits {
 pub struct GenerationPlan {
     /// Height and width of the frames.
     pub size: [usize; 2],
-    /// Frames that come out.
+    /// Frames that come out, of every view where there are several.
     pub frames: usize,
-    /// Frames that are given at the start.
+    /// Frames that are given at the start, of every view where there are several.
     pub given: usize,
     /// How it is sampled.
     pub sampler: SamplerPreset,
-    /// Frames that a model call samples.
-    pub(super) clip_frames: usize,
+    /// Latent frames that a model call samples, of every view where there are several.
+    pub(super) latent_frames: usize,
+    /// Height and width of the network's patches in pixels.
+    pub(super) patch_px: usize,
     /// Model calls.
     pub(super) chunks: Vec<Chunk>,
 }
@@ -58,7 +63,7 @@ impl ModelLimits {
     /// Takes what is known of a network and its VAE.
     ///
     /// # Errors
-    /// [`GenerationError::Unable`] if it takes more than text and frames.
+    /// [`GenerationError::Unable`] if it takes actions, or sees cameras that are not known.
     pub fn new(
         name: &str,
         network: &DitConfig,
@@ -75,11 +80,11 @@ impl ModelLimits {
             let advice = "it is conditioned on actions; --action FILE gives it some, and so does `worldloop rollout --annotation FILE`";
             return Err(unable(without_actions, advice));
         }
-        if network.conditioning.views.is_some() || network.conditioning.camera.is_some() {
-            let advice =
-                "it makes several views, or needs camera poses; choose a model for one camera (`worldloop models`)";
-            return Err(unable("a video of one camera", advice));
-        }
+        let patch_px = vae.spatial_compression() * network.patch_spatial;
+        let Some(rig) = CameraRig::of(network, patch_px) else {
+            let advice = "it sees other cameras than the released models; choose one of those (`worldloop models`)";
+            return Err(unable("a video", advice));
+        };
         if network.in_channels != vae.z_dim {
             let advice = format!(
                 "it takes {} latent channels and the VAE makes {}; put the VAE beside it that it was trained with",
@@ -91,11 +96,13 @@ impl ModelLimits {
             guidance_scale: GUIDANCE,
             ..SamplerConfig::default()
         });
+        let like = released.clone().or_else(|| rig.released());
         Ok(Self {
             name: name.to_owned(),
-            sampler: released.as_ref().map_or(flow, |model| model.sampler.clone()),
+            rig,
+            sampler: like.map_or(flow, |model| model.sampler),
             released,
-            size_multiple: vae.spatial_compression() * network.patch_spatial,
+            size_multiple: patch_px,
             temporal_compression: vae.temporal_compression(),
             spatial_compression: vae.spatial_compression(),
             z_dim: vae.z_dim,
@@ -108,6 +115,7 @@ impl ModelLimits {
     /// # Errors
     /// [`GenerationError`] that names the sample and what would fit.
     pub fn plan(&self, request: &GenerationRequest) -> Result<GenerationPlan, GenerationError> {
+        self.check_cameras(request)?;
         self.check_start(request.inference_type)?;
         let size = match (request.resolution, &self.released) {
             (Resolution::Pixels { height, width }, _) => [height, width],
@@ -117,7 +125,8 @@ impl ModelLimits {
         check_size(size, self.size_multiple)?;
         let time = self.temporal_compression;
         let own = self.released.as_ref().map(ReleasedModel::frames);
-        let frames = request.num_output_frames.or(own).unwrap_or(CLIP_FRAMES);
+        let usual = || self.rig.released().map_or(CLIP_FRAMES, |model| model.frames());
+        let frames = request.num_output_frames.or(own).unwrap_or_else(usual);
         let given = request.inference_type.given_frames(time);
         if frames <= given {
             let expected = format!("{given} are given, at least {} are needed", given + time);
@@ -132,8 +141,28 @@ impl ModelLimits {
             frames,
             given,
             sampler: self.sampler_for(request)?,
-            clip_frames,
+            latent_frames: 1 + (clip_frames - 1) / time,
+            patch_px: self.size_multiple,
             chunks,
+        })
+    }
+
+    /// Checks that the request is for the cameras of this model.
+    fn check_cameras(&self, request: &GenerationRequest) -> Result<(), GenerationError> {
+        let (wanted, rig) = (request.cameras.rig(), self.rig);
+        let (what, advice) = if wanted != rig {
+            let advice = format!("it makes {}; choose another model (`worldloop models`)", rig.what());
+            (wanted.what(), advice)
+        } else if rig != CameraRig::Single && request.chunking.is_some() {
+            let advice = "no Predict model does; leave --autoregressive and its settings out";
+            ("several views in chunks", advice.to_owned())
+        } else {
+            return Ok(());
+        };
+        Err(GenerationError::Unable {
+            model: self.name.clone(),
+            what: what.to_owned(),
+            advice,
         })
     }
 
@@ -177,8 +206,11 @@ impl ModelLimits {
         }
         if let Some(own) = own.filter(|own| frames > *own) {
             let model = &self.name;
-            let expected =
-                format!("{model} makes at most {own} at once; make longer videos in chunks (--autoregressive)");
+            let longer = match self.rig {
+                CameraRig::Single => "; make longer videos in chunks (--autoregressive)",
+                CameraRig::Driving | CameraRig::Robot => "",
+            };
+            let expected = format!("{model} makes at most {own} at once{longer}");
             return Err(wrong_frames(request, frames, expected));
         }
         Ok(Chunk {

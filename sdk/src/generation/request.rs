@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::Chunking;
+use super::multiview::Cameras;
 use super::resolution::Resolution;
 
-/// Frames per second that videos are saved with.
+/// Frames per second that videos of one camera are saved with.
 pub const FRAME_RATE_HZ: f64 = 16.0;
 
 /// What a video starts from.
@@ -47,6 +48,20 @@ pub struct GenerationRequest {
     pub num_steps: Option<usize>,
     /// How the video is cut into several model calls; none makes it in one.
     pub chunking: Option<Chunking>,
+    /// The cameras of the video, with what is given of each where there are several.
+    pub cameras: Cameras,
+}
+
+impl GenerationRequest {
+    /// Returns the names of the outputs, without an ending: one per view and one of all, or one alone.
+    pub fn output_names(&self) -> Vec<String> {
+        let views = self.cameras.view_names();
+        if views.is_empty() {
+            return vec![self.name.clone()];
+        }
+        let parts = views.into_iter().chain([self.cameras.sheet_name()]);
+        parts.map(|part| format!("{}_{part}", self.name)).collect()
+    }
 }
 
 impl InferenceType {

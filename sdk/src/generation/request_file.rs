@@ -14,11 +14,15 @@ use worldloop_world_model::text_encoder::NEGATIVE_PROMPT;
 use super::chunks::Chunking;
 use super::error::GenerationError;
 use super::frame_source::is_image;
+use super::multiview::Cameras;
 use super::request::{GenerationRequest, InferenceType};
 use super::resolution::Resolution;
 
 /// Key of the samples in the older form, which has settings for all of them beside it.
 const SAMPLES: &str = "samples";
+
+/// Place of the one object of a file.
+const WHOLE_FILE: &str = "the file";
 
 /// Frames and steps that can be asked for: 100 000 frames are more than an hour and a half.
 const COUNTS: std::ops::RangeInclusive<usize> = 1..=100_000;
@@ -60,58 +64,72 @@ pub struct RequestFields {
     pub chunk_overlap: Option<usize>,
 }
 
+/// An object of a request file, and where it is.
+#[derive(Debug)]
+pub(super) struct RequestObject {
+    pub(super) place: String,
+    pub(super) value: Value,
+}
+
 /// Reads the samples of a `.json` or `.jsonl` file; their paths are relative to the file.
 ///
 /// # Errors
 /// [`GenerationError`] that names the file, and what of it is wrong: an unknown key with the known ones, a sample
 /// without a name or with the name of another.
 pub fn read_request_file(path: &Path) -> Result<Vec<RequestFields>, GenerationError> {
-    let text = std::fs::read_to_string(path).map_err(|source| GenerationError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let mut samples = match extension {
-        Some("json") => whole_file(path, &text)?,
-        Some("jsonl") => text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-            .map(|(index, line)| {
-                let place = format!("line {}", index + 1);
-                let value = serde_json::from_str(line).map_err(|source| parse_error(path, &place, source))?;
-                fields(path, &place, value)
-            })
-            .collect::<Result<Vec<_>, _>>()?,
-        _ => return Err(GenerationError::RequestFormat { path: path.to_owned() }),
-    };
+    let mut samples = Vec::new();
+    for RequestObject { place, value } in read_objects(path)? {
+        match value {
+            Value::Object(mut object) if place == WHOLE_FILE && object.contains_key(SAMPLES) => {
+                let inner = object.remove(SAMPLES).unwrap_or_default();
+                let inner = serde_json::from_value(inner).map_err(|source| parse_error(path, "`samples`", source))?;
+                samples.extend(with_samples(path, object, inner)?);
+            }
+            value => samples.push(fields(path, &place, value)?),
+        }
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     for sample in &mut samples {
         for relative in [&mut sample.prompt_path, &mut sample.input_path].into_iter().flatten() {
             *relative = folder.join(&relative);
         }
     }
-    check_names(path, &samples)?;
+    check_names(path, samples.iter().map(|sample| sample.name.as_deref()))?;
     Ok(samples)
 }
 
-/// Reads one object, a list of objects, or the older form.
-fn whole_file(path: &Path, text: &str) -> Result<Vec<RequestFields>, GenerationError> {
-    match serde_json::from_str(text).map_err(|source| parse_error(path, "the file", source))? {
-        Value::Array(list) => list
-            .into_iter()
-            .enumerate()
-            .map(|(index, value)| fields(path, &format!("sample {}", index + 1), value))
-            .collect(),
-        Value::Object(mut object) => match object.remove(SAMPLES) {
-            None => Ok(vec![fields(path, "the file", object.into())?]),
-            Some(samples) => {
-                let samples =
-                    serde_json::from_value(samples).map_err(|source| parse_error(path, "`samples`", source))?;
-                with_samples(path, object, samples)
+/// Reads the objects of a `.json` file, which is one or a list of them, or of a `.jsonl` file.
+pub(super) fn read_objects(path: &Path) -> Result<Vec<RequestObject>, GenerationError> {
+    let text = std::fs::read_to_string(path).map_err(|source| GenerationError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let parse = |place: &str, text: &str| serde_json::from_str(text).map_err(|source| parse_error(path, place, source));
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("json") => Ok(match parse(WHOLE_FILE, &text)? {
+            Value::Array(list) => (1..)
+                .zip(list)
+                .map(|(number, value)| {
+                    let place = format!("sample {number}");
+                    RequestObject { place, value }
+                })
+                .collect(),
+            value => {
+                let place = WHOLE_FILE.to_owned();
+                vec![RequestObject { place, value }]
             }
-        },
-        other => fields(path, "the file", other).map(|sample| vec![sample]),
+        }),
+        Some("jsonl") => (1..)
+            .zip(text.lines())
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(number, line)| {
+                let place = format!("line {number}");
+                let value = parse(&place, line)?;
+                Ok(RequestObject { place, value })
+            })
+            .collect(),
+        _ => Err(GenerationError::RequestFormat { path: path.to_owned() }),
     }
 }
 
@@ -121,7 +139,7 @@ fn with_samples(
     shared: Map<String, Value>,
     samples: Map<String, Value>,
 ) -> Result<Vec<RequestFields>, GenerationError> {
-    let mut shared = fields(path, "the file", shared.into())?;
+    let mut shared = fields(path, WHOLE_FILE, shared.into())?;
     shared.seed = shared.seed.or(Some(SEED_WITH_SAMPLES));
     samples
         .into_iter()
@@ -137,7 +155,7 @@ fn fields(path: &Path, place: &str, value: Value) -> Result<RequestFields, Gener
     serde_json::from_value(value).map_err(|source| parse_error(path, place, source))
 }
 
-fn parse_error(path: &Path, place: &str, source: serde_json::Error) -> GenerationError {
+pub(super) fn parse_error(path: &Path, place: &str, source: serde_json::Error) -> GenerationError {
     GenerationError::Request {
         path: path.to_owned(),
         place: place.to_owned(),
@@ -145,23 +163,24 @@ fn parse_error(path: &Path, place: &str, source: serde_json::Error) -> Generatio
     }
 }
 
-fn check_names(path: &Path, samples: &[RequestFields]) -> Result<(), GenerationError> {
+/// Checks that there are samples, and that each has a name of its own.
+pub(super) fn check_names<'a>(
+    path: &Path,
+    samples: impl Iterator<Item = Option<&'a str>>,
+) -> Result<(), GenerationError> {
     let path = path.to_owned();
-    if samples.is_empty() {
-        return Err(GenerationError::NoSamples { path });
-    }
     let mut names = BTreeSet::new();
-    for (index, sample) in samples.iter().enumerate() {
-        let Some(name) = sample.name.as_deref() else {
-            return Err(GenerationError::NoName {
-                path,
-                sample: index + 1,
-            });
+    for (sample, name) in (1..).zip(samples) {
+        let Some(name) = name else {
+            return Err(GenerationError::NoName { path, sample });
         };
         if !names.insert(name) {
             let name = name.to_owned();
             return Err(GenerationError::SameName { path, name });
         }
+    }
+    if names.is_empty() {
+        return Err(GenerationError::NoSamples { path });
     }
     Ok(())
 }
@@ -199,24 +218,32 @@ impl RequestFields {
     /// # Errors
     /// [`GenerationError`] that names the sample and the field.
     pub fn resolve(self, like_reference: bool) -> Result<GenerationRequest, GenerationError> {
-        let name = self.name.clone().unwrap_or_else(|| "video".to_owned());
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-            return Err(GenerationError::Name { name });
-        }
-        let prompt = match (&self.prompt, &self.prompt_path) {
-            (Some(_), Some(_)) => return Err(GenerationError::TwoPrompts { name }),
-            (Some(prompt), None) => Some(prompt.clone()),
-            (None, Some(path)) => Some(read_prompt(path)?),
-            (None, None) => None,
-        };
         let inference_type = self.inference_type.unwrap_or(match &self.input_path {
             None => InferenceType::Text2World,
             Some(path) if is_image(path) => InferenceType::Image2World,
             Some(_) => InferenceType::Video2World,
         });
         if inference_type != InferenceType::Text2World && self.input_path.is_none() {
+            let name = self.checked_name()?;
             return Err(GenerationError::NoInput { name, inference_type });
         }
+        self.resolve_as(inference_type, Cameras::Single, like_reference)
+    }
+
+    /// Does the same where it is known what the video starts from.
+    pub(super) fn resolve_as(
+        self,
+        inference_type: InferenceType,
+        cameras: Cameras,
+        like_reference: bool,
+    ) -> Result<GenerationRequest, GenerationError> {
+        let name = self.checked_name()?;
+        let prompt = match (&self.prompt, &self.prompt_path) {
+            (Some(_), Some(_)) => return Err(GenerationError::TwoPrompts { name }),
+            (Some(prompt), None) => Some(prompt.clone()),
+            (None, Some(path)) => Some(read_prompt(path)?),
+            (None, None) => None,
+        };
         self.check_ranges(&name)?;
         let is_chunked = self.enable_autoregressive.unwrap_or(false);
         let default = Chunking::DEFAULT;
@@ -245,11 +272,18 @@ impl RequestFields {
             num_output_frames,
             num_steps: self.num_steps,
             chunking,
+            cameras,
         })
     }
-}
 
-impl RequestFields {
+    fn checked_name(&self) -> Result<String, GenerationError> {
+        let name = self.name.clone().unwrap_or_else(|| "video".to_owned());
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            return Err(GenerationError::Name { name });
+        }
+        Ok(name)
+    }
+
     fn check_ranges(&self, sample: &str) -> Result<(), GenerationError> {
         let field = |field, expected| GenerationError::Field {
             name: sample.to_owned(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use worldloop_world_model::text_encoder::{NEGATIVE_PROMPT, TextEmbedding};
 
 use super::error::TextError;
-use crate::generation::GenerationRequest;
+use crate::generation::{Cameras, DrivingView, GenerationRequest, OTHER_VIEWS_TEXT};
 
 /// Where an embedding comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,53 @@ impl EmbeddingLibrary {
             Some(prompt) => self.find(prompt, "the prompt", has_encoder)?,
             None => TextSource::File(self.only(&request.name)?.path.clone()),
         };
-        let negative = match (guided, &self.negative) {
+        let negative = self.negative(request, guided, has_encoder)?;
+        Ok(TextSources { prompt, negative })
+    }
+
+    /// Does the same for every view of a video in which each reads a text of its own, in the order of the time axis; for
+    /// other videos there is one text.
+    ///
+    /// # Errors
+    /// As [`sources`](Self::sources).
+    pub fn sources_of_views(
+        &self,
+        request: &GenerationRequest,
+        guided: bool,
+        has_encoder: bool,
+    ) -> Result<Vec<TextSources>, TextError> {
+        let Cameras::Driving(views) = &request.cameras else {
+            return Ok(vec![self.sources(request, guided, has_encoder)?]);
+        };
+        if let Some(captions) = &views.captions {
+            let of_caption = |caption: &String| {
+                Ok(TextSources {
+                    prompt: self.find(caption, "the caption", has_encoder)?,
+                    negative: self.negative(request, guided, has_encoder)?,
+                })
+            };
+            return captions.iter().map(of_caption).collect();
+        }
+        let of_view = |view: &DrivingView| {
+            if *view == DrivingView::FrontWide {
+                return self.sources(request, guided, has_encoder);
+            }
+            let text = self.find(OTHER_VIEWS_TEXT, "the text of views without a prompt,", has_encoder)?;
+            Ok(TextSources {
+                prompt: text.clone(),
+                negative: guided.then_some(text),
+            })
+        };
+        views.inputs.keys().map(of_view).collect()
+    }
+
+    fn negative(
+        &self,
+        request: &GenerationRequest,
+        guided: bool,
+        has_encoder: bool,
+    ) -> Result<Option<TextSource>, TextError> {
+        Ok(match (guided, &self.negative) {
             (false, _) => None,
             (true, Some(path)) => Some(TextSource::File(path.clone())),
             (true, None) => Some(
@@ -93,8 +139,7 @@ impl EmbeddingLibrary {
                     found => found?,
                 },
             ),
-        };
-        Ok(TextSources { prompt, negative })
+        })
     }
 
     fn find(&self, prompt: &str, what: &'static str, has_encoder: bool) -> Result<TextSource, TextError> {
@@ -155,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::device::Device;
-    use crate::generation::RequestFields;
+    use crate::generation::{DrivingViews, RequestFields};
 
     const WIDTH: usize = 8;
 
@@ -205,6 +250,40 @@ mod tests {
         let library = EmbeddingLibrary::open(&[], &beside, None, WIDTH).unwrap();
         let texts = library.sources(&request(None, None), false, false).unwrap();
         assert_eq!(texts.prompt, TextSource::File(empty));
+    }
+
+    #[test]
+    fn only_the_front_view_reads_a_single_prompt() {
+        let folder = tempfile::tempdir().unwrap();
+        let [rain, snow, space] = ["rain", "snow", "space"].map(|name| folder.path().join(name));
+        for (path, prompt) in [(&rain, "rain"), (&snow, "snow"), (&space, " ")] {
+            save(path, prompt);
+        }
+        let mut drive = request(Some("rain"), Some("snow"));
+        let mut views = DrivingViews {
+            inputs: [(DrivingView::FrontWide, None), (DrivingView::Rear, None)].into(),
+            captions: None,
+            fps: 30.0,
+        };
+        drive.cameras = Cameras::Driving(views.clone());
+        let texts = |prompt: &Path, negative: &Path| TextSources {
+            prompt: TextSource::File(prompt.to_owned()),
+            negative: Some(TextSource::File(negative.to_owned())),
+        };
+        let all = [rain.clone(), snow.clone(), space.clone()];
+        let library = EmbeddingLibrary::open(&all, &[], None, WIDTH).unwrap();
+        let found = library.sources_of_views(&drive, true, false).unwrap();
+        assert_eq!(found, [texts(&rain, &snow), texts(&space, &space)]);
+        views.captions = Some(vec!["snow".into(), "rain".into()]);
+        drive.cameras = Cameras::Driving(views.clone());
+        let found = library.sources_of_views(&drive, true, false).unwrap();
+        assert_eq!(found, [texts(&snow, &snow), texts(&rain, &snow)]);
+        // Without the embedding of the space, the message names it.
+        views.captions = None;
+        drive.cameras = Cameras::Driving(views);
+        let library = EmbeddingLibrary::open(&all[..2], &[], None, WIDTH).unwrap();
+        let message = library.sources_of_views(&drive, true, false).unwrap_err().to_string();
+        assert!(message.contains("views without a prompt, \" \""), "{message}");
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn auto_multiview() -> ReleasedModel {
         verification: Verification {
             network: &["ref_dit_multiview"],
             sampler: SHIFT,
-            open: "",
+            open: "its pipeline follows the published code and was compared with no vectors",
         },
         ..base_2b("predict2.5-2b/auto/multiview", file, sampler, SHIFT)
     }
@@ -242,7 +242,7 @@ fn robot_multiview_agibot() -> ReleasedModel {
         verification: Verification {
             network: &["ref_dit_camera"],
             sampler: SHIFT,
-            open: "",
+            open: "its pipeline follows the published code and was compared with no vectors",
         },
         ..base_2b("predict2.5-2b/robot/multiview-agibot", file, sampler, SHIFT)
     }

@@ -62,8 +62,10 @@ impl Default for SamplerConfig {
 pub struct ConditionFrames {
     /// Clean latents, `[batch, channels, frames, height, width]`; only those of given frames matter.
     pub latents: Tensor<5>,
-    /// Number of given frames per clip, at the start.
+    /// Number of given frames per clip, at the start of every view.
     pub counts: Vec<usize>,
+    /// Views of a clip, one after the other on the axis of frames.
+    pub views: usize,
 }
 
 /// Which of the two evaluations of a guided step is asked for.
@@ -99,7 +101,7 @@ pub struct SamplerProgress<'a> {
 /// - noise, output: `[batch, channels, frames, height, width]`
 ///
 /// # Panics
-/// If the number of counts is not the batch.
+/// If the number of counts is not the batch, or the frames are no whole number of views.
 pub fn sample(
     config: &SamplerConfig,
     noise: Tensor<5>,
@@ -150,9 +152,15 @@ impl ConditionFrames {
     }
 
     fn per_frame(&self, frames: usize, value: impl Fn(bool) -> f32) -> Vec<f32> {
+        assert!(
+            self.views > 0 && frames.is_multiple_of(self.views),
+            "{frames} frames are not {} equal views",
+            self.views
+        );
+        let per_view = frames / self.views;
         self.counts
             .iter()
-            .flat_map(|&count| (0..frames).map(move |frame| frame < count))
+            .flat_map(|&count| (0..frames).map(move |frame| frame % per_view < count))
             .map(value)
             .collect()
     }
@@ -194,6 +202,7 @@ mod tests {
             ConditionFrames {
                 latents,
                 counts: vec![1, 2],
+                views: 1,
             },
         )
     }
@@ -254,5 +263,14 @@ mod tests {
             input
         };
         sample(&config, noise, &condition, false, network, |_| {});
+    }
+
+    #[test]
+    fn the_first_frames_of_every_view_are_given() {
+        let device = Device::flex();
+        let (noise, mut condition) = clip(&device);
+        condition.views = 2;
+        let mask: Vec<f32> = condition.mask(&noise).into_data().try_to_vec().expect("float32 data");
+        assert_eq!(mask, [1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
     }
 }

@@ -95,6 +95,31 @@ pub struct Context {
 }
 
 impl Context {
+    /// Joins the texts of several views to the context of their clip, in the order of the views.
+    ///
+    /// The image, where there is one, is that of the first view.
+    ///
+    /// # Panics
+    /// If there is no view, or the texts differ in length: each view attends to an equal share of the tokens.
+    pub fn of_views(views: &[Self]) -> Self {
+        let first = views.first().expect("a clip has at least one view");
+        let equal = views.iter().all(|view| view.num_tokens() == first.num_tokens());
+        assert!(equal, "the texts of the views differ in length");
+        let join = |of: &dyn Fn(&Self) -> Tensor<4>| Tensor::cat(views.iter().map(of).collect(), 1);
+        let block = |(index, block): (usize, &BlockContext)| BlockContext {
+            text: KeyValue {
+                key: join(&|view| view.blocks[index].text.key.clone()),
+                value: join(&|view| view.blocks[index].text.value.clone()),
+            },
+            image: block.image.clone(),
+        };
+        Self {
+            tokens: Tensor::cat(views.iter().map(|view| view.tokens.clone()).collect(), 1),
+            image: first.image.clone(),
+            blocks: first.blocks.iter().enumerate().map(block).collect(),
+        }
+    }
+
     /// Returns the number of text tokens.
     pub fn num_tokens(&self) -> usize {
         self.tokens.dims()[1]

@@ -289,6 +289,17 @@ impl Dit {
         [if within_a_view { 1 } else { views }, frames / views, rows, columns]
     }
 
+    /// Returns the network for clips whose views have so many latent frames; the weights are the same.
+    ///
+    /// A network without views does not care.
+    #[must_use]
+    pub fn with_frames_per_view(mut self, latent_frames: usize) -> Self {
+        if let Some(views) = &mut self.conditioning.views {
+            views.state_t = latent_frames;
+        }
+        self
+    }
+
     /// Returns the dtype of the weights, in which the residual stream runs.
     pub fn dtype(&self) -> DType {
         self.x_embedder.proj.weight.dtype()

@@ -7,6 +7,8 @@
 //! the result in four bytes, and the widest weight of a block with it. Latents and their updates are float32: sample, input, mask
 //! products, velocities and what the scheduler remembers, eight tensors of their size.
 //!
+//! The rays of cameras are as large as the tokens that they belong to, in float32 and as the weights have them.
+//!
 //! Every block keeps keys and values of the text, `2 * tokens * W` elements, twice with guidance; the embedding
 //! itself is projected before the first step.
 
@@ -40,7 +42,10 @@ impl DenoiseShape {
         StageMemory {
             stage: Stage::Denoise,
             weights: network_bytes(&config.init(device), precision),
-            activations: self.block(config, precision) + self.texts(config, precision) + self.latents(config),
+            activations: self.block(config, precision)
+                + self.texts(config, precision)
+                + self.latents(config)
+                + self.rays(config, precision),
         }
     }
 
@@ -72,6 +77,20 @@ impl DenoiseShape {
         let kept = branches * 2 * config.num_blocks as u64 * tokens * config.model_channels as u64;
         let embedding = branches * tokens * config.text_channels() as u64;
         precision.bytes() * (kept + embedding)
+    }
+
+    /// Rays of the cameras, where the network reads them.
+    fn rays(&self, config: &DitConfig, precision: Precision) -> u64 {
+        let numbers = config
+            .conditioning
+            .camera
+            .as_ref()
+            .map_or(0, |camera| camera.camera_channels);
+        let copies = match precision {
+            Precision::F32 => F32_BYTES,
+            Precision::Bf16 => F32_BYTES + precision.bytes(),
+        };
+        copies * self.tokens(config) * numbers as u64
     }
 
     fn latents(&self, config: &DitConfig) -> u64 {

@@ -220,10 +220,12 @@ fn stages(model: &ReleasedModel, request: &MemoryRequest, precision: Precision, 
         size_px: [height, width],
     };
     let space = vae.spatial_compression();
+    // Only a network that knows its views has a text for each.
+    let texts = model.network.conditioning.views.as_ref().map_or(1, |_| model.views);
     let denoise = DenoiseShape {
         batch: 1,
         latents: [model.views * latent_frames, height / space, width / space],
-        text_tokens: model.views * TEXT_TOKENS,
+        text_tokens: texts * TEXT_TOKENS,
         is_guided: model.sampler.is_guided(),
     };
     let encoder = TextEncoderConfig::cosmos_reason1_7b();

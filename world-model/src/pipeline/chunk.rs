@@ -54,11 +54,10 @@ pub(super) fn predict_chunk(
 ) -> ChunkOutput {
     let clip = ClipInput {
         given: Some(input.frames),
-        noise: input.noise,
-        context: &constants.context,
         negative: constants.negative.as_ref(),
         action: Some(with_past_actions(input.actions, config)),
         rope: Some(&constants.rope),
+        ..ClipInput::new(input.noise, &constants.context)
     };
     let output = sample_clip(&config.sampler, &networks.vae, &networks.dit, clip, progress);
     ChunkOutput {

@@ -1,10 +1,11 @@
-//! One clip: text, given frames and actions in, frames out, as tensors.
+//! One clip: text, given frames, actions and cameras in, frames out, as tensors.
 //!
 //! Source: `cosmos_predict2/_src/predict2/models/video2world_model_rectified_flow.py@50369b8`.
 //! Differs: only the given frames are encoded, not the black ones behind them, which a causal VAE never looks at.
 
 use burn::tensor::{DType, Tensor};
 
+use super::clip_views::{each_view, join_views, split_views};
 use crate::diffusion::{Branch, ConditionFrames, SamplerConfig, SamplerProgress, TrigFlow, sample};
 use crate::dit::{Context, Dit, DitInput, FrameCondition};
 use crate::layers::RotaryTable;
@@ -13,9 +14,10 @@ use crate::vae::WanVae;
 /// What one clip starts from.
 #[derive(Debug, Clone)]
 pub struct ClipInput<'a> {
-    /// Given frames, `[batch, 3, given_frames, height, width]`, RGB in `[-1, 1]`; none for a clip from text alone.
+    /// Given frames of every view, `[batch * views, 3, given_frames, height, width]`, RGB in `[-1, 1]`; none for a clip from
+    /// text alone.
     pub given: Option<Tensor<5>>,
-    /// Noise, `[batch, z_dim, latent_frames, latent_height, latent_width]`, which tells the clip's size.
+    /// Noise, `[batch, z_dim, views * latent_frames, latent_height, latent_width]`, which tells the clip's size.
     pub noise: Tensor<5>,
     /// Projected text.
     pub context: &'a Context,
@@ -23,22 +25,45 @@ pub struct ClipInput<'a> {
     pub negative: Option<&'a Context>,
     /// Actions, `[batch, actions, action_dim]`, for a network that takes them.
     pub action: Option<Tensor<3>>,
+    /// Views of the clip, one after the other on the time axis.
+    pub views: usize,
+    /// Camera of each view, see [`DitInput::view_ids`].
+    pub view_ids: Option<&'a [Vec<usize>]>,
+    /// Rays of the cameras, see [`DitInput::camera`].
+    pub camera: Option<Tensor<5>>,
     /// Rotary positions of the clip's tokens, where they are kept; none builds them anew.
     pub rope: Option<&'a RotaryTable>,
+}
+
+impl<'a> ClipInput<'a> {
+    /// Creates the input of a clip of one view from noise and a text alone, without guidance.
+    pub fn new(noise: Tensor<5>, context: &'a Context) -> Self {
+        Self {
+            given: None,
+            noise,
+            context,
+            negative: None,
+            action: None,
+            views: 1,
+            view_ids: None,
+            camera: None,
+            rope: None,
+        }
+    }
 }
 
 /// A clip and what it was made from.
 #[derive(Debug, Clone)]
 pub struct ClipOutput {
-    /// Latents of the given frames, `[batch, z_dim, given_latents, latent_height, latent_width]`, if there are any.
+    /// Latents of the given frames, `[batch * views, z_dim, given_latents, latent_height, latent_width]`, if there are any.
     pub given_latents: Option<Tensor<5>>,
-    /// Sampled latents with the given ones in front, as the sampler left them.
+    /// Sampled latents with the given ones in front, as the sampler left them; of the noise's shape.
     pub latents: Tensor<5>,
-    /// Decoded latents, `[batch, 3, frames, height, width]`, not clamped.
+    /// Decoded latents of every view, `[batch * views, 3, frames, height, width]`, not clamped.
     pub video: Tensor<5>,
 }
 
-/// Samples one clip.
+/// Samples one clip, of one view or of several that the network sees together. The VAE sees each view alone.
 ///
 /// # Panics
 /// If the given frames do not fit the VAE's compression in time, or their latents not the noise.
@@ -50,16 +75,13 @@ pub fn sample_clip(
     progress: impl FnMut(SamplerProgress<'_>),
 ) -> ClipOutput {
     let device = input.noise.device();
-    let [batch, channels, frames, height, width] = input.noise.dims();
-    let given_latents = input.given.map(|frames| vae.encode_latents(frames));
+    let [batch, _, frames, height, width] = input.noise.dims();
+    let views = input.views;
+    let given_latents = input
+        .given
+        .map(|frames| each_view(frames, views, |view| vae.encode_latents(view)));
     let given = given_latents.as_ref().map_or(0, |latents| latents.dims()[2]);
-    let blank = |frames: usize| Tensor::zeros([batch, channels, frames, height, width], &device);
-    let latents = match (&given_latents, frames - given) {
-        (Some(latents), 0) => latents.clone(),
-        (Some(latents), free) => Tensor::cat(vec![latents.clone(), blank(free)], 2),
-        (None, _) => blank(frames),
-    };
-    let condition = FrameCondition::first_frames(given, [batch, frames, height, width], &device);
+    let condition = FrameCondition::first_frames_of_views(given, views, [batch, frames, height, width], &device);
     let network = |latents: Tensor<5>, timesteps: Tensor<2>, branch: Branch| {
         let context = match (branch, input.negative) {
             (Branch::Unconditional, Some(negative)) => negative,
@@ -67,17 +89,22 @@ pub fn sample_clip(
         };
         dit.forward(&DitInput {
             action: input.action.clone(),
+            view_ids: input.view_ids,
+            camera: input.camera.clone(),
             rope: input.rope,
             ..DitInput::new(latents, timesteps, context, &condition)
         })
     };
     let given_frames = ConditionFrames {
-        latents,
+        latents: clean_latents(given_latents.as_ref(), views, &input.noise),
         counts: vec![given; batch],
+        views,
     };
     let guided = input.negative.is_some();
     let latents = sample(sampler, input.noise, &given_frames, guided, network, progress);
-    let video = vae.decode_latents(latents.clone());
+    let video = each_view(split_views(latents.clone(), views), views, |view| {
+        vae.decode_latents(view)
+    });
     ClipOutput {
         given_latents,
         latents,
@@ -85,11 +112,26 @@ pub fn sample_clip(
     }
 }
 
+/// Puts given latents at the start of every view, and zeros behind them.
+fn clean_latents(given: Option<&Tensor<5>>, views: usize, noise: &Tensor<5>) -> Tensor<5> {
+    let [batch, channels, frames, height, width] = noise.dims();
+    let blank = |frames: usize| Tensor::zeros([batch * views, channels, frames, height, width], &noise.device());
+    let per_view = frames / views;
+    let latents = match given {
+        None => blank(per_view),
+        Some(latents) => match per_view - latents.dims()[2] {
+            0 => latents.clone(),
+            free => Tensor::cat(vec![latents.clone(), blank(free)], 2),
+        },
+    };
+    join_views(latents, views)
+}
+
 /// Samples one clip with a distilled model, which starts from text and knows no guidance. `progress` is told after
 /// every evaluation of the network.
 ///
 /// # Panics
-/// If there are given frames.
+/// If there are given frames or several views.
 pub fn sample_clip_in_few_steps(
     flow: &TrigFlow,
     vae: &WanVae,
@@ -98,6 +140,7 @@ pub fn sample_clip_in_few_steps(
     mut progress: impl FnMut(),
 ) -> ClipOutput {
     assert!(input.given.is_none(), "distilled models start from text alone");
+    assert_eq!(input.views, 1, "distilled models make one view");
     let device = input.noise.device();
     let [batch, _, frames, height, width] = input.noise.dims();
     let condition = FrameCondition::first_frames(0, [batch, frames, height, width], &device);
@@ -127,7 +170,8 @@ mod tests {
     use burn::tensor::{Device, Distribution};
 
     use super::*;
-    use crate::dit::{ConditioningConfig, DitConfig};
+    use crate::diffusion::NumpyRandom;
+    use crate::dit::{ConditioningConfig, DitConfig, ViewsConfig};
     use crate::vae::WanVaeConfig;
 
     #[test]
@@ -143,14 +187,7 @@ mod tests {
         .init(&device);
         let context = dit.project_context(Tensor::random([1, 4, 40], Distribution::Default, &device));
         let noise = Tensor::<5>::random([1, 8, 2, 4, 4], Distribution::Normal(0.0, 1.0), &device);
-        let input = ClipInput {
-            given: None,
-            noise,
-            context: &context,
-            negative: None,
-            action: None,
-            rope: None,
-        };
+        let input = ClipInput::new(noise, &context);
         let mut evaluations = 0;
         let output = sample_clip_in_few_steps(&TrigFlow::four_steps(), &vae, &dit, input, || evaluations += 1);
         assert_eq!(evaluations, 4);
@@ -158,5 +195,46 @@ mod tests {
         assert_eq!(output.video.dims(), [1, 3, 5, 16, 16]);
         let largest: f32 = output.video.abs().max().into_scalar();
         assert!(largest.is_finite() && largest > 0.0, "{largest}");
+    }
+
+    #[test]
+    fn each_view_starts_from_its_own_frame_and_has_a_video_of_its_own() {
+        let device = Device::flex();
+        let vae = WanVaeConfig::tiny().init(&device);
+        let views = ViewsConfig::new(8, 7).with_view_condition_dim(Some(7));
+        let dit = DitConfig {
+            in_channels: 8,
+            out_channels: 8,
+            ..DitConfig::tiny().with_conditioning(ConditioningConfig::new().with_views(Some(views)))
+        }
+        .init(&device)
+        .with_frames_per_view(2);
+        let text = |value: f32| dit.project_context(Tensor::full([1, 4, 40], value, &device));
+        let context = Context::of_views(&[text(0.5), text(-0.5)]);
+        let mut random = NumpyRandom::new(1);
+        let noise = random.standard_normal_tensor([1, 8, 4, 4, 4], &device);
+        let input = ClipInput {
+            given: Some(random.standard_normal_tensor([2, 3, 1, 16, 16], &device)),
+            views: 2,
+            view_ids: Some(&[vec![0, 3]]),
+            ..ClipInput::new(noise, &context)
+        };
+        let sampler = SamplerConfig {
+            num_steps: 2,
+            ..SamplerConfig::default()
+        };
+        let output = sample_clip(&sampler, &vae, &dit, input, |_| ());
+        assert_eq!(output.latents.dims(), [1, 8, 4, 4, 4]);
+        assert_eq!(output.video.dims(), [2, 3, 5, 16, 16]);
+        // A given frame keeps a fraction of a per mille of its noise.
+        let latents = output.given_latents.expect("two frames are given");
+        for view in 0..2 {
+            let kept = output.latents.clone().narrow(2, 2 * view, 1);
+            let far = (kept - latents.clone().narrow(0, view, 1))
+                .abs()
+                .max()
+                .into_scalar::<f32>();
+            assert!(far < 1e-2, "view {view} is {far} off");
+        }
     }
 }

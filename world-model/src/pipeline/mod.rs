@@ -9,6 +9,7 @@ mod autoregressive;
 mod checkpoint_folder;
 mod chunk;
 mod clip;
+mod clip_views;
 mod config;
 mod error;
 mod random_checkpoint;

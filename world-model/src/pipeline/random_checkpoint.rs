@@ -71,6 +71,36 @@ impl RandomCheckpoint {
         }
     }
 
+    /// Returns a checkpoint with all that makes up `auto/multiview`, which makes up to seven views of a drive, and so little
+    /// width that small views take seconds on a CPU. There are embeddings of the empty prompt, of the default negative
+    /// prompt, of "drive through the rain", and of the single space that views without a prompt read.
+    pub fn multiview_tiny() -> Self {
+        Self {
+            dit: DitConfig::tiny().with_conditioning(
+                ConditioningConfig::new().with_views(DitConfig::auto_multiview_2b().conditioning.views),
+            ),
+            prompts: &[
+                ("empty_prompt.safetensors", ""),
+                ("negative_prompt.safetensors", NEGATIVE_PROMPT),
+                ("drive_through_the_rain.safetensors", "drive through the rain"),
+                ("no_prompt.safetensors", " "),
+            ],
+            transformer_file: "auto/multiview/random-tiny_ema_bf16.pt",
+            ..Self::action_cond_tiny()
+        }
+    }
+
+    /// Returns a checkpoint with all that makes up `robot/multiview-agibot`, which makes the views of three cameras of a
+    /// robot from their poses, and so little width that small views take seconds on a CPU. The embeddings are those of
+    /// [`base_tiny`](Self::base_tiny).
+    pub fn agibot_tiny() -> Self {
+        Self {
+            dit: DitConfig::tiny().with_conditioning(DitConfig::robot_multiview_agibot_2b().conditioning),
+            transformer_file: "robot/multiview-agibot/random-tiny_ema_bf16.pt",
+            ..Self::base_tiny()
+        }
+    }
+
     /// Writes the checkpoint in bfloat16, and returns its files. The same seed gives the same weights.
     ///
     /// # Errors

@@ -33,10 +33,19 @@ pub(crate) struct InitCheckpointArgs {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Preset {
     /// As robot/action-cond: 7 values per action, 12 actions per chunk, frames of 256x320, but narrow and shallow.
-    ActionCondTiny,
+    #[value(name = "action-cond-tiny")]
+    ActionCond,
     /// As the base models, for `generate`: from a prompt, an image or a video, with embeddings of the empty prompt, of the
     /// default negative prompt and of "push the cube".
-    BaseTiny,
+    #[value(name = "base-tiny")]
+    Base,
+    /// As auto/multiview: up to seven views of a drive, for `generate --request`, with embeddings of the empty prompt, of the
+    /// default negative prompt, of "drive through the rain", and of the single space of views without a prompt.
+    #[value(name = "multiview-tiny")]
+    Multiview,
+    /// As robot/multiview-agibot: three cameras of a robot from their poses, for `generate`, with the embeddings of base-tiny.
+    #[value(name = "agibot-tiny")]
+    Agibot,
 }
 
 /// Runs the command.
@@ -48,8 +57,10 @@ pub(crate) fn run(args: &InitCheckpointArgs) -> anyhow::Result<Outcome> {
         bail!("`{path}` holds other files, which random weights are not put beside: choose another --out");
     }
     let checkpoint = match args.preset {
-        Preset::ActionCondTiny => RandomCheckpoint::action_cond_tiny(),
-        Preset::BaseTiny => RandomCheckpoint::base_tiny(),
+        Preset::ActionCond => RandomCheckpoint::action_cond_tiny(),
+        Preset::Base => RandomCheckpoint::base_tiny(),
+        Preset::Multiview => RandomCheckpoint::multiview_tiny(),
+        Preset::Agibot => RandomCheckpoint::agibot_tiny(),
     };
     for file in checkpoint.write(&args.out, args.seed, &device::select("flex")?)? {
         let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());

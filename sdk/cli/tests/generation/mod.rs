@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a part of a test, where a failure may panic")]
 
 mod embed;
+mod multiview;
 mod tiny;
 
 use std::path::Path;
@@ -50,18 +51,21 @@ fn picture(index: u32, width: u32, height: u32) -> RgbImage {
 
 /// The frames of a sample, in order.
 fn frames(folder: &Path, name: &str) -> Vec<RgbImage> {
+    let frames = pictures(folder, name);
+    let size = (SIZE[1] as u32, SIZE[0] as u32);
+    assert!(frames.iter().all(|frame| frame.dimensions() == size));
+    frames
+}
+
+/// The same of any size.
+fn pictures(folder: &Path, name: &str) -> Vec<RgbImage> {
     let mut paths: Vec<_> = std::fs::read_dir(folder.join(format!("{name}-frames")))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.sort();
-    let frames: Vec<RgbImage> = paths
-        .iter()
-        .map(|path| image::open(path).unwrap().into_rgb8())
-        .collect();
-    let size = (SIZE[1] as u32, SIZE[0] as u32);
-    assert!(frames.iter().all(|frame| frame.dimensions() == size));
-    frames
+    let open = |path| image::open(path).unwrap().into_rgb8();
+    paths.iter().map(open).collect()
 }
 
 /// What the pipeline makes of the same input, called as a library.
@@ -83,11 +87,8 @@ fn expected(folder: &Path, given: &[RgbImage], count: usize) -> Vec<Vec<u8>> {
     let shape = [1, 16, 1 + (count - 1) / 4, SIZE[0] / 8, SIZE[1] / 8];
     let clip = ClipInput {
         given: (!given.is_empty()).then(|| clips_to_tensor(&[&given], &device)),
-        noise: NumpyRandom::new(7).standard_normal_tensor(shape, &device),
-        context: &context,
         negative: Some(&negative),
-        action: None,
-        rope: None,
+        ..ClipInput::new(NumpyRandom::new(7).standard_normal_tensor(shape, &device), &context)
     };
     let sampler = SamplerConfig {
         num_steps: 2,

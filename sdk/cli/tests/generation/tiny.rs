@@ -23,6 +23,18 @@ pub(crate) fn write_action_checkpoint(folder: &Path) {
     RandomCheckpoint::action_cond_tiny().write(folder, 3, &device).unwrap();
 }
 
+/// Writes a network for views of a drive with its VAE.
+pub(crate) fn write_multiview_checkpoint(folder: &Path) {
+    let device = device::select("flex").unwrap();
+    RandomCheckpoint::multiview_tiny().write(folder, 3, &device).unwrap();
+}
+
+/// Writes a network for the cameras of a robot with its VAE.
+pub(crate) fn write_agibot_checkpoint(folder: &Path) {
+    let device = device::select("flex").unwrap();
+    RandomCheckpoint::agibot_tiny().write(folder, 3, &device).unwrap();
+}
+
 /// Writes an embedding of a prompt, the same for the same prompt.
 pub(crate) fn write_embedding(path: &Path, prompt: &str) {
     let device = device::select("flex").unwrap();

@@ -1,11 +1,15 @@
 //! What plans promise.
 
+use worldloop_world_model::diffusion::GuidanceFormula;
+
+use super::super::multiview::{Cameras, DrivingView, DrivingViews, RobotInputs};
 use super::super::request_file::RequestFields;
 use super::*;
 
 fn released(name: &str) -> ModelLimits {
     let model = ReleasedModel::find(name).expect("a released model");
-    ModelLimits::new(name, &model.network.clone(), &WanVaeConfig::wan2_1(), Some(model)).expect("for one camera")
+    ModelLimits::new(name, &model.network.clone(), &WanVaeConfig::wan2_1(), Some(model))
+        .expect("a model of known cameras")
 }
 
 fn request(fields: RequestFields) -> GenerationRequest {
@@ -47,7 +51,7 @@ fn chunks_sample_whole_clips_of_the_model() {
         ..RequestFields::default()
     };
     let plan = released("predict2.5-2b/pre-trained").plan(&request(fields)).unwrap();
-    assert_eq!((plan.clip_frames, plan.num_chunks(), plan.num_steps()), (93, 2, 20));
+    assert_eq!((plan.latent_frames, plan.num_chunks(), plan.num_steps()), (24, 2, 20));
 }
 
 #[test]
@@ -110,7 +114,7 @@ fn a_network_of_unknown_origin_needs_a_size() {
         ..RequestFields::default()
     };
     let plan = limits.plan(&request(fields)).unwrap();
-    assert_eq!((plan.clip_frames, plan.num_chunks()), (9, 2));
+    assert_eq!((plan.latent_frames, plan.num_chunks()), (3, 2));
 }
 
 #[test]
@@ -120,8 +124,64 @@ fn networks_with_actions_and_views_are_sent_elsewhere() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("worldloop rollout"), "{message}");
-    let message = ModelLimits::new("m", &DitConfig::auto_multiview_2b(), &vae, None)
+    let message = released("predict2.5-2b/auto/multiview")
+        .plan(&request(RequestFields::default()))
         .unwrap_err()
         .to_string();
-    assert!(message.contains("several views"), "{message}");
+    assert!(
+        message.contains("one camera") && message.contains("views of a drive"),
+        "{message}"
+    );
+}
+
+/// A request for three cameras of a robot.
+fn robot(fields: RequestFields) -> GenerationRequest {
+    let inputs = RobotInputs {
+        input_root: "in".into(),
+        index: 0,
+    };
+    let resolved = fields.resolve_as(InferenceType::Image2World, Cameras::Robot(inputs), false);
+    resolved.expect("a valid request")
+}
+
+#[test]
+fn views_have_the_settings_of_their_models() {
+    let plan = released("predict2.5-2b/robot/multiview-agibot")
+        .plan(&robot(RequestFields::default()))
+        .unwrap();
+    assert_eq!((plan.size, plan.frames, plan.given), ([704, 1280], 93, 1));
+    assert_eq!((plan.latent_frames, plan.patch_px), (24, 16));
+    assert_eq!(flow(&plan).conditional_frame_timestep, Some(0.1));
+    let views = DrivingViews {
+        inputs: [(DrivingView::FrontWide, None)].into(),
+        captions: None,
+        fps: 30.0,
+    };
+    let drive = RequestFields::default().resolve_as(InferenceType::Video2World, Cameras::Driving(views), false);
+    let plan = released("predict2.5-2b/auto/multiview").plan(&drive.unwrap()).unwrap();
+    assert_eq!((plan.size, plan.frames, plan.given), ([720, 1280], 29, 5));
+    assert_eq!(
+        (flow(&plan).guidance_scale, flow(&plan).guidance_formula),
+        (3.0, GuidanceFormula::FromUnconditional)
+    );
+}
+
+#[test]
+fn views_are_not_made_in_chunks() {
+    let fields = RequestFields {
+        enable_autoregressive: Some(true),
+        ..RequestFields::default()
+    };
+    let limits = released("predict2.5-2b/robot/multiview-agibot");
+    let message = limits.plan(&robot(fields)).unwrap_err().to_string();
+    assert!(message.contains("--autoregressive"), "{message}");
+    let fields = RequestFields {
+        num_output_frames: Some(97),
+        ..RequestFields::default()
+    };
+    let message = limits.plan(&robot(fields)).unwrap_err().to_string();
+    assert!(
+        message.contains("at most 93") && !message.contains("--autoregressive"),
+        "{message}"
+    );
 }

@@ -75,6 +75,7 @@ fn every_key_of_a_sample_is_read() {
             chunk_overlap: 5,
             overlap_as_latents: true,
         }),
+        cameras: Cameras::Single,
     };
     assert_eq!(requests[0], expected);
     assert_eq!(requests[1].inference_type, InferenceType::Text2World);

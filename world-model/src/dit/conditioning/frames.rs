@@ -39,6 +39,27 @@ impl FrameCondition {
         Self { mask }
     }
 
+    /// Marks the first `given` latent frames of every view of every clip; the views follow each other on the axis of
+    /// frames.
+    ///
+    /// # Panics
+    /// If the frames are no whole number of views, or a view has fewer than `given`.
+    pub fn first_frames_of_views(
+        given: usize,
+        views: usize,
+        [batch, frames, height, width]: [usize; 4],
+        device: &Device,
+    ) -> Self {
+        assert!(
+            views > 0 && frames.is_multiple_of(views),
+            "{frames} frames are not {views} equal views"
+        );
+        let one = Self::first_frames(given, [batch, frames / views, height, width], device);
+        Self {
+            mask: one.mask.repeat_dim(2, views),
+        }
+    }
+
     /// Returns the mask, `[batch, 1, frames, height, width]`.
     pub fn mask(&self) -> Tensor<5> {
         self.mask.clone()
@@ -111,5 +132,13 @@ mod tests {
                 .expect("float32 data");
             assert_eq!(generated, [expected; 2]);
         }
+    }
+
+    #[test]
+    fn every_view_has_its_given_frames() {
+        let condition = FrameCondition::first_frames_of_views(1, 3, [1, 6, 1, 1], &Device::flex());
+        let generated = condition.generated_frames().into_data();
+        let generated: Vec<f32> = generated.try_to_vec().expect("float32 data");
+        assert_eq!(generated, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
     }
 }

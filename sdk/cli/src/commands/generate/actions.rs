@@ -8,7 +8,7 @@ use serde_json::json;
 use worldloop::action_rollout::{PlayProgress, PlayedActions, RecordedClip, Seam, play_actions, stream_actions};
 use worldloop::data::bridge::InferenceParams;
 use worldloop::device::Device;
-use worldloop::generation::{OutputFormat, Resolution, prepare_folder, read_last_frame};
+use worldloop::generation::{FRAME_RATE_HZ, OutputFormat, Resolution, prepare_folder, read_last_frame};
 use worldloop::world_model::WorldModel;
 use worldloop::world_model::catalog::{ReleasedModel, SamplerPreset};
 use worldloop::world_model::diffusion::TrigFlow;
@@ -105,7 +105,7 @@ fn open(args: &GenerateArgs, [height, width]: [usize; 2], device: &Device) -> an
         width,
         chunk_length: args.sample.chunk_size,
         num_steps: args.sample.steps,
-        frame_rate_hz: args.fps as f32,
+        frame_rate_hz: args.fps.unwrap_or(FRAME_RATE_HZ) as f32,
         feedback: Feedback::Rgb8,
         text: None,
         zero_text: args.sample.zero_text,
@@ -148,7 +148,7 @@ fn tell_skipped(is_json: bool, name: &str, files: &[PathBuf]) {
 
 fn write(args: &GenerateArgs, formats: &[OutputFormat], name: &str, played: &PlayedActions) -> anyhow::Result<()> {
     for format in formats {
-        format.write(&args.out, name, &played.frames, args.fps)?;
+        format.write(&args.out, name, &played.frames, args.fps.unwrap_or(FRAME_RATE_HZ))?;
     }
     Ok(())
 }

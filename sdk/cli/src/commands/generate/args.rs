@@ -4,13 +4,19 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use worldloop::generation::{FRAME_RATE_HZ, InferenceType, OutputFormat, RequestFields};
+use worldloop::generation::{InferenceType, OutputFormat, RequestFields};
 
 use super::super::checkpoint::AdapterArgs;
 
 /// Generates videos from prompts, images, videos and actions with a released model.
 ///
 /// With --action, the actions of a file are played in an action-conditioned model, from the last frame of --input on.
+///
+/// A model of several cameras makes one video per view and one of all beside each other. Views of a drive (auto/multiview)
+/// are named in a --request, each with its `input_path`: front_wide, cross_right, rear_right, rear, rear_left, cross_left and
+/// front_tele, or some of them. The cameras of a robot (robot/multiview-agibot) start from pictures and follow poses, in a
+/// folder with `input_images/0_head.png`, `cameras/0_extrinsic_head.txt` and `cameras/0_intrinsic_head.txt` for each of head,
+/// hand_0 and hand_1; --input names it, or `input_root` and `index` in a --request.
 ///
 /// Flags override the fields of a request file. Outputs that are there are left out, so that the same command goes on
 /// after a kill.
@@ -19,14 +25,17 @@ use super::super::checkpoint::AdapterArgs;
     after_help = "Examples:\n  worldloop generate --checkpoint Cosmos-Predict2.5-2B/base/post-trained --prompt-embedding tea.safetensors --out videos\n  \
                   worldloop generate --checkpoint DIR --request request.json --text-encoder Cosmos-Reason1-7B --out videos\n  \
                   worldloop generate --checkpoint tiny --prompt \"push the cube\" --input table.png --resolution 64,96 --frames 13 --out videos\n  \
-                  worldloop generate --checkpoint Cosmos-Predict2.5-2B/robot/action-cond --input table.png --action actions.json --out videos"
+                  worldloop generate --checkpoint Cosmos-Predict2.5-2B/robot/action-cond --input table.png --action actions.json --out videos\n  \
+                  worldloop generate --model predict2.5-2b/auto/multiview --request drive.json --text-encoder Cosmos-Reason1-7B --out videos\n  \
+                  worldloop generate --model predict2.5-2b/robot/multiview-agibot --input assets/robot_multiview --prompt-embedding fold.safetensors --out videos"
 )]
 pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(super) networks: NetworkArgs,
     #[command(flatten)]
     pub(super) sample: SampleArgs,
-    /// Request file of the reference: .json with `samples`, or .json / .jsonl with one object per sample.
+    /// Request file of the reference: .json with `samples`, or .json / .jsonl with one object per sample; for several views
+    /// always the latter.
     #[arg(long)]
     pub(super) request: Option<PathBuf>,
     /// Folder of the videos.
@@ -36,9 +45,9 @@ pub(crate) struct GenerateArgs {
     /// ffmpeg.
     #[arg(long, value_delimiter = ',')]
     format: Vec<String>,
-    /// Frames per second of the files.
-    #[arg(long, default_value_t = FRAME_RATE_HZ)]
-    pub(super) fps: f64,
+    /// Frames per second of the files [default: 16, for views of a drive those of the request, for a robot's cameras 30].
+    #[arg(long)]
+    pub(super) fps: Option<f64>,
     /// Makes videos again that are there.
     #[arg(long)]
     pub(super) overwrite: bool,
@@ -104,7 +113,7 @@ pub(super) struct SampleArgs {
     /// What is to be avoided; without it, the reference's list of flaws.
     #[arg(long)]
     negative_prompt: Option<String>,
-    /// Image, video, animated GIF or folder of PNG files to start from.
+    /// Image, video, animated GIF or folder of PNG files to start from; for the cameras of a robot, the folder of pictures and poses.
     #[arg(long)]
     pub(super) input: Option<PathBuf>,
     /// Actions to play: JSON with one row of numbers per action (metres and radians in the axes of the gripper, then the

@@ -1,25 +1,28 @@
-//! `worldloop generate`: prompts, images, videos and actions to videos.
+//! `worldloop generate`: prompts, images, videos, actions and poses of cameras to videos.
 
 mod actions;
 mod args;
+mod outputs;
 mod texts;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::bail;
-use serde_json::json;
 use worldloop::device::{DType, Device};
 use worldloop::generation::{
-    BaseCheckpoint, GenerationInput, GenerationPlan, GenerationRequest, Generator, OutputFormat, check_input,
-    prepare_folder, read_last_frames, read_request_file,
+    BaseCheckpoint, CameraRig, GenerationInput, GenerationPlan, GenerationRequest, Generator, OutputFormat, Videos,
+    ViewsInput, check_input, prepare_folder, read_driving_requests, read_last_frames, read_request_file,
+    read_robot_requests,
 };
 use worldloop::text::{EmbeddingLibrary, TextSource, TextSources};
 use worldloop::world_model::catalog::ReleasedModel;
+use worldloop::world_model::dit::Context;
 use worldloop::world_model::pipeline::CheckpointFolder;
 
 pub(crate) use self::args::GenerateArgs;
 use self::args::{NetworkArgs, Numerics};
+use self::outputs::{are_there, files, tell, write};
 use self::texts::{Encoded, Projected, encode};
 use super::{checkpoint, text_encoder};
 use crate::failure::Outcome;
@@ -30,7 +33,8 @@ use crate::progress::Progress;
 struct Job {
     request: GenerationRequest,
     plan: GenerationPlan,
-    texts: TextSources,
+    /// One text for all views, or one for each.
+    texts: Vec<TextSources>,
 }
 
 /// What all videos have in common.
@@ -50,16 +54,15 @@ pub(crate) fn run(args: &GenerateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
         return actions::run(args, actions, stop);
     }
     let device = worldloop::device::select(&args.device)?;
-    let requests = requests(args)?;
     let formats = args.formats()?;
     let dtype = worldloop::device::precision(&args.networks.dtype, &device)?;
     let checkpoint = open_checkpoint(&args.networks)?;
+    let requests = requests(args, checkpoint.limits().rig)?;
     let jobs = jobs(args, requests, &checkpoint)?;
     prepare_folder(&args.out)?;
-    let (jobs, done): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| {
-        let missing = |format: &OutputFormat| !format.path(&args.out, &job.request.name).exists();
-        args.overwrite || formats.iter().any(missing)
-    });
+    let (done, jobs): (Vec<Job>, Vec<Job>) = jobs
+        .into_iter()
+        .partition(|job| !args.overwrite && are_there(args, &formats, job));
     for job in &done {
         tell(args, job, &files(args, &formats, job), None)?;
     }
@@ -77,9 +80,21 @@ pub(crate) fn run(args: &GenerateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
     Ok(Outcome::Done)
 }
 
-/// Returns what is to be generated, by flags and the request file.
-fn requests(args: &GenerateArgs) -> anyhow::Result<Vec<GenerationRequest>> {
+/// Returns what is to be generated, by flags and the request file, for a model of these cameras.
+fn requests(args: &GenerateArgs, rig: CameraRig) -> anyhow::Result<Vec<GenerationRequest>> {
     let flags = args.sample.fields()?;
+    if rig != CameraRig::Single && args.networks.numerics == Numerics::Diffusers {
+        bail!("diffusers has no pipeline for several views: leave --numerics out");
+    }
+    match (rig, &args.request) {
+        (CameraRig::Single, _) => {}
+        (CameraRig::Driving, Some(path)) => return Ok(read_driving_requests(path, &flags)?),
+        (CameraRig::Driving, None) => bail!(
+            "this model makes views of a drive, each of which has an input of its own: pass --request FILE, such as \
+             {{\"name\": \"drive\", \"prompt\": \"rain\", \"front_wide\": {{\"input_path\": \"front.mp4\"}}}}"
+        ),
+        (CameraRig::Robot, path) => return Ok(read_robot_requests(path.as_deref(), &flags)?),
+    }
     let samples = match &args.request {
         Some(path) => read_request_file(path)?,
         None => vec![flags.clone()],
@@ -151,14 +166,16 @@ fn jobs(
     let has_encoder = networks.text_encoder.is_some();
     let job = |request: GenerationRequest| {
         let plan = limits.plan(&request)?;
-        let texts = library.sources(&request, plan.is_guided(), has_encoder)?;
+        request.cameras.check(&plan)?;
+        let texts = library.sources_of_views(&request, plan.is_guided(), has_encoder)?;
         Ok(Job { request, plan, texts })
     };
     requests.into_iter().map(job).collect()
 }
 
 fn note_left_out_texts(jobs: &[Job]) {
-    if jobs.iter().any(|job| job.texts.negative == Some(TextSource::LeftOut)) {
+    let mut texts = jobs.iter().flat_map(|job| &job.texts);
+    if texts.any(|texts| texts.negative == Some(TextSource::LeftOut)) {
         eprintln!(
             "note: there is no embedding of the negative prompt, so guidance compares with the text left out, as in \
              training; --negative-embedding FILE names one (`worldloop embed --negative`)"
@@ -178,7 +195,7 @@ fn open_workshop<'a>(
     let encoded = match &args.networks.text_encoder {
         Some(folder) => {
             let encoder = text_encoder::open(folder, text_width, device)?;
-            encode(jobs.iter().map(|job| &job.texts), encoder)?
+            encode(jobs.iter().flat_map(|job| &job.texts), encoder)?
         }
         None => Encoded::new(),
     };
@@ -196,69 +213,75 @@ fn open_workshop<'a>(
 impl Workshop<'_> {
     /// Makes one video; `false` if the user asked to stop before it was whole.
     fn make(&mut self, job: &Job, stop: &StopFlag) -> anyhow::Result<bool> {
-        let Job { request, plan, texts } = job;
         let started = Instant::now();
-        let given = match &request.input_path {
-            Some(path) => read_last_frames(path, plan.given, request.inference_type, plan.size)?,
-            None => Vec::new(),
-        };
-        let (encoded, generator) = (&self.encoded, &self.generator);
-        let context = self
-            .prompts
-            .get(&texts.prompt, encoded, generator, [0, self.text_width])?;
-        let size = [context.num_tokens(), self.text_width];
-        let negative = match &texts.negative {
-            Some(source) => Some(self.negatives.get(source, encoded, generator, size)?),
-            None => None,
-        };
-        let input = GenerationInput {
-            inference_type: request.inference_type,
-            given: &given,
-            seed: request.seed,
-            context,
-            negative,
-        };
-        let mut progress = Progress::new(request.name.as_str(), plan.num_steps() as u64);
-        let frames = generator.generate(plan, input, || {
-            progress.advance("denoising steps");
-            stop.flow()
-        });
-        progress.finish();
-        let Some(frames) = frames else {
+        let (context, negative) = self.contexts(&job.texts)?;
+        let Some(videos) = self.videos(job, (&context, negative.as_ref()), stop)? else {
             return Ok(false);
         };
-        let mut files = Vec::new();
-        for format in &self.formats {
-            files.push(format.write(&self.args.out, &request.name, &frames, self.args.fps)?);
-        }
+        let files = write(self.args, &self.formats, job, videos)?;
         tell(self.args, job, &files, Some(started.elapsed().as_secs_f64()))?;
         Ok(true)
     }
-}
 
-fn files(args: &GenerateArgs, formats: &[OutputFormat], job: &Job) -> Vec<PathBuf> {
-    let path = |format: &OutputFormat| format.path(&args.out, &job.request.name);
-    formats.iter().map(path).collect()
-}
-
-/// Says what was made, in how many seconds; none for what was there before.
-fn tell(args: &GenerateArgs, job: &Job, files: &[PathBuf], seconds: Option<f64>) -> anyhow::Result<()> {
-    let Job { request, plan, .. } = job;
-    let [height, width] = plan.size;
-    if args.json {
-        let line = json!({
-            "name": request.name, "inference_type": request.inference_type, "frames": plan.frames, "height": height,
-            "width": width, "seed": request.seed, "chunks": plan.num_chunks(), "steps": plan.num_steps(),
-            "files": files, "seconds": seconds, "skipped": seconds.is_none(),
-        });
-        println!("{line}");
-        return Ok(());
+    /// Projects the texts of a video, those of its views joined.
+    fn contexts(&mut self, texts: &[TextSources]) -> anyhow::Result<(Context, Option<Context>)> {
+        let (encoded, generator) = (&self.encoded, &self.generator);
+        let prompts = texts.iter().map(|texts| &texts.prompt);
+        let context = self.prompts.joined(prompts, encoded, generator, [0, self.text_width])?;
+        let negatives: Vec<&TextSource> = texts.iter().filter_map(|texts| texts.negative.as_ref()).collect();
+        if negatives.is_empty() {
+            return Ok((context, None));
+        }
+        let size = [context.num_tokens() / texts.len(), self.text_width];
+        let negative = self.negatives.joined(negatives.into_iter(), encoded, generator, size)?;
+        Ok((context, Some(negative)))
     }
-    let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    let how = match seconds {
-        Some(seconds) => format!("{} frames of {height}x{width} in {seconds:.1} s", plan.frames),
-        None => "was there before, --overwrite makes it again".to_owned(),
-    };
-    println!("{}: {how}", paths.join(", "));
-    Ok(())
+
+    /// Generates the frames of every view; none if the user asked to stop before they were whole.
+    fn videos(
+        &self,
+        job: &Job,
+        (context, negative): (&Context, Option<&Context>),
+        stop: &StopFlag,
+    ) -> anyhow::Result<Option<Videos>> {
+        let (request, plan, generator) = (&job.request, &job.plan, &self.generator);
+        let (inference_type, seed) = (request.inference_type, request.seed);
+        let clip = request.cameras.read(inference_type, plan, &generator.device)?;
+        let given = match &request.input_path {
+            Some(path) => read_last_frames(path, plan.given, inference_type, plan.size)?,
+            None => Vec::new(),
+        };
+        let mut progress = Progress::new(request.name.as_str(), plan.num_steps() as u64);
+        let mut advance = || {
+            progress.advance("denoising steps");
+            stop.flow()
+        };
+        let videos = match &clip {
+            Some(clip) => {
+                let input = ViewsInput {
+                    clip,
+                    seed,
+                    context,
+                    negative,
+                };
+                // The views are one clip, after which there is nothing to stop.
+                let videos = generator.generate_views(plan, input, || {
+                    let _ = advance();
+                });
+                Some(videos)
+            }
+            None => {
+                let input = GenerationInput {
+                    inference_type,
+                    given: &given,
+                    seed,
+                    context,
+                    negative,
+                };
+                generator.generate(plan, input, advance).map(|frames| vec![frames])
+            }
+        };
+        progress.finish();
+        Ok(videos)
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use worldloop::generation::Generator;
+use worldloop::generation::{Generator, join_view_texts};
 use worldloop::text::{PromptEncoder, TextError, TextSource, TextSources};
 use worldloop::world_model::dit::Context;
 use worldloop::world_model::text_encoder::TextEmbedding;
@@ -40,7 +40,7 @@ pub(super) struct Projected {
 
 impl Projected {
     /// Returns the projection of a text, of `tokens` tokens where it is left out.
-    pub(super) fn get(
+    fn get(
         &mut self,
         source: &TextSource,
         encoded: &Encoded,
@@ -60,6 +60,21 @@ impl Projected {
             }
         };
         Ok(&self.last.insert(entry).1)
+    }
+
+    /// Returns the projections of the texts of all views, joined; of a single text, its own.
+    pub(super) fn joined<'a>(
+        &mut self,
+        sources: impl Iterator<Item = &'a TextSource>,
+        encoded: &Encoded,
+        generator: &Generator,
+        size: [usize; 2],
+    ) -> anyhow::Result<Context> {
+        let mut texts = Vec::new();
+        for source in sources {
+            texts.push(self.get(source, encoded, generator, size)?.clone());
+        }
+        Ok(join_view_texts(texts)?)
     }
 }
 
