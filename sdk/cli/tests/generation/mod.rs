@@ -5,6 +5,7 @@
 mod embed;
 mod multiview;
 mod tiny;
+mod views_pipeline;
 
 use std::path::Path;
 

@@ -174,7 +174,7 @@ fn mistakes_about_a_drive_are_told_before_any_work() {
 }
 
 /// A folder with a network for three cameras of a robot, their pictures, and their poses.
-fn robot_folder() -> TempDir {
+pub(super) fn robot_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     tiny::write_agibot_checkpoint(&path.join("robot"));
