@@ -152,11 +152,23 @@ fn mistakes_about_a_drive_are_told_before_any_work() {
     );
     write("text.json", json!({ "name": "a", "prompt": "p", "front_wide": front }));
     let right = json!({ "name": "a", "prompt": "drive through the rain", "front_wide": front });
-    write("right.json", right.clone());
     let request = |name: &str| format!("{DRIVE} --request {name}");
     refused(path, &request("view.json"), &["front_left", "front_wide, cross_right"]);
     refused(path, &request("control.json"), &["control_weight", "Transfer"]);
     refused(path, &request("gone.json"), &["gone.png"]);
+    // A GIF knows its frame rate, a folder of pictures does not.
+    let tiny = "generate --checkpoint drive --resolution 32,48 --frames 5 --steps 1 --format gif --fps 10";
+    write("right.json", right);
+    succeeds(path, &format!("{tiny} --request right.json --out gif"));
+    write(
+        "rate.json",
+        json!({ "name": "a", "prompt": "p", "fps": 4, "front_wide": { "input_path": "gif/a_front_wide.gif" } }),
+    );
+    refused(
+        path,
+        &request("rate.json"),
+        &["a_front_wide.gif", "10 frames per second", "the 4"],
+    );
     refused(path, &request("text.json"), &["\"p\"", "drive through the rain"]);
     refused(
         path,

@@ -86,9 +86,18 @@ impl DrivingView {
 }
 
 impl DrivingViews {
-    /// Checks that the inputs are there; nothing is decoded.
-    pub(super) fn check(&self) -> Result<(), GenerationError> {
-        self.inputs.values().flatten().try_for_each(|path| check_input(path))
+    /// Checks that the inputs are there and have a frame rate that fits, where anything is given; no frame is kept.
+    pub(super) fn check(&self, plan: &GenerationPlan) -> Result<(), GenerationError> {
+        if plan.given == 0 {
+            return Ok(());
+        }
+        for path in self.inputs.values().flatten() {
+            check_input(path)?;
+            if !is_image(path) {
+                open_video(path, self.fps)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the given frames of every view.
@@ -116,15 +125,7 @@ fn read_first_frames(
     let frames = if is_image(path) {
         vec![read_image(path)?]
     } else {
-        let video = VideoReader::open(path)?;
-        let stride = match video.frame_rate_hz() {
-            Some(rate) => stride(rate, fps).ok_or_else(|| MultiviewError::FrameRate {
-                path: path.to_owned(),
-                found: rate,
-                wanted: fps,
-            })?,
-            None => 1,
-        };
+        let (video, stride) = open_video(path, fps)?;
         video.step_by(stride).take(count).collect::<Result<_, _>>()?
     };
     if frames.len() < count {
@@ -136,6 +137,20 @@ fn read_first_frames(
         });
     }
     Ok(frames.iter().map(|frame| stretch(frame, size)).collect())
+}
+
+/// Opens a video; returns with it how many of its frames make one of the view's.
+fn open_video(path: &Path, fps: f64) -> Result<(VideoReader, usize), GenerationError> {
+    let video = VideoReader::open(path)?;
+    let stride = match video.frame_rate_hz() {
+        Some(rate) => stride(rate, fps).ok_or_else(|| MultiviewError::FrameRate {
+            path: path.to_owned(),
+            found: rate,
+            wanted: fps,
+        })?,
+        None => 1,
+    };
+    Ok((video, stride))
 }
 
 /// Returns how many frames of a video make one of a slower one; none where that is no whole number.

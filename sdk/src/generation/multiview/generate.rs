@@ -58,7 +58,7 @@ impl Cameras {
     pub fn check(&self, plan: &GenerationPlan) -> Result<(), GenerationError> {
         match self {
             Self::Single => Ok(()),
-            Self::Driving(views) => views.check(),
+            Self::Driving(views) => views.check(plan),
             Self::Robot(inputs) => inputs.check(plan),
         }
     }

@@ -8,7 +8,7 @@ use worldloop::generation::{InferenceType, OutputFormat, RequestFields};
 
 use super::super::checkpoint::AdapterArgs;
 
-/// Generates videos from prompts, images, videos and actions with a released model.
+/// Generates videos from prompts, images, videos, actions and poses of cameras with a released model.
 ///
 /// With --action, the actions of a file are played in an action-conditioned model, from the last frame of --input on.
 ///
