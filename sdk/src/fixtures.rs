@@ -8,7 +8,7 @@ use worldloop_envs::physics::{PhysicsConfig, PhysicsEnv};
 use worldloop_world_model::diffusion::SamplerConfig;
 use worldloop_world_model::dit::DitConfig;
 use worldloop_world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
-use worldloop_world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig};
+use worldloop_world_model::pipeline::{ActionReference, Feedback, NoiseSeed, Predict, PredictConfig};
 use worldloop_world_model::vae::WanVaeConfig;
 use worldloop_world_model::{ActionDimension, WorldModelSpec};
 
@@ -81,6 +81,7 @@ pub(crate) fn learned_parts() -> LearnedParts {
         },
         feedback: Feedback::Float,
         noise_seed: NoiseSeed::EpisodeAndChunk,
+        action_reference: ActionReference::default(),
         text_tokens: 1,
     };
     let networks = config.init(&device);

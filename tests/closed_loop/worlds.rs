@@ -9,7 +9,7 @@ use worldloop::envs::{Action, ActionChunk, ContinuousSpace, Env, EnvError, Obser
 use worldloop::world_model::diffusion::SamplerConfig;
 use worldloop::world_model::dit::DitConfig;
 use worldloop::world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
-use worldloop::world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig};
+use worldloop::world_model::pipeline::{ActionReference, Feedback, NoiseSeed, Predict, PredictConfig};
 use worldloop::world_model::vae::WanVaeConfig;
 use worldloop::world_model::{ActionDimension, WorldModel, WorldModelSpec};
 
@@ -99,6 +99,7 @@ fn network_model(space: &ContinuousSpace) -> Predict {
         },
         feedback: Feedback::Float,
         noise_seed: NoiseSeed::EpisodeAndChunk,
+        action_reference: ActionReference::default(),
         text_tokens: 1,
     };
     let device = Device::flex();

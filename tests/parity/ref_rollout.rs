@@ -5,7 +5,9 @@ use std::error::Error;
 use burn::tensor::{Device, Tensor};
 use worldloop::world_model::diffusion::{NumpyRandom, SamplerConfig, SchedulerKind, SigmaTable};
 use worldloop::world_model::dit::RopeExponents;
-use worldloop::world_model::pipeline::{ChunkInput, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
+use worldloop::world_model::pipeline::{
+    ActionReference, ChunkInput, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks,
+};
 use worldloop::world_model::video::{from_byte, to_byte};
 use worldloop::world_model::{ActionDimension, Frame, PredictionRequest, WorldModel, WorldModelSpec};
 use worldloop_tests::{Array, Case, Check, Checks};
@@ -76,6 +78,7 @@ fn predict(case: &Case, rope: RopeExponents, feedback: Feedback, device: &Device
         },
         feedback,
         noise_seed: NoiseSeed::FirstAction,
+        action_reference: ActionReference::default(),
         text_tokens: 1,
     };
     let text = case.array("in.crossattn_emb")?.tensor(device);

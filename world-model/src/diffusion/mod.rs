@@ -16,7 +16,7 @@ pub use euler::Euler;
 pub use flow::{add_noise, clean_from_velocity, noise_from_velocity, velocity};
 pub use guidance::GuidanceFormula;
 pub use noise::NumpyRandom;
-pub use sampler::{Branch, ConditionFrames, NetworkTime, SamplerConfig, SamplerProgress, sample};
+pub use sampler::{Branch, ConditionFrames, FlowStart, NetworkTime, SamplerConfig, SamplerProgress, sample};
 pub use scheduler::{Scheduler, SchedulerKind};
 pub use sigmas::{SigmaSchedule, SigmaTable};
 pub use trigflow::{TrigFlow, TrigFlowCoefficients, TrigFlowRounding, TrigFlowStep};

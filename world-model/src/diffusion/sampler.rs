@@ -22,6 +22,17 @@ pub enum NetworkTime {
     Exact,
 }
 
+/// What latents flow from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowStart {
+    /// Noise, as in every release.
+    #[default]
+    Noise,
+    /// The last given frame, held still: only what changes has to flow. Clips without one start from noise.
+    GivenFrame,
+}
+
 /// How latents are sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,6 +43,8 @@ pub struct SamplerConfig {
     pub sigmas: SigmaTable,
     /// Scheduler.
     pub scheduler: SchedulerKind,
+    /// What latents flow from.
+    pub start: FlowStart,
     /// Strength of the guidance.
     pub guidance_scale: f64,
     /// What the strength means.
@@ -49,6 +62,7 @@ impl Default for SamplerConfig {
             num_steps: 35,
             sigmas: SigmaTable::default(),
             scheduler: SchedulerKind::default(),
+            start: FlowStart::default(),
             guidance_scale: 0.0,
             guidance_formula: GuidanceFormula::default(),
             network_time: NetworkTime::default(),
@@ -113,6 +127,10 @@ pub fn sample(
     let mut scheduler = config.scheduler.start(config.sigmas.schedule(config.num_steps));
     let schedule = scheduler.schedule().clone();
     let guided = guided && !config.guidance_formula.is_neutral(config.guidance_scale);
+    let noise = match config.start {
+        FlowStart::Noise => noise,
+        FlowStart::GivenFrame => condition.held_still(noise),
+    };
     let mask = condition.mask(&noise);
     let given = condition.latents.clone().mul(mask.clone());
     let given_velocity = noise.clone().sub(condition.latents.clone()).mul(mask.clone());
@@ -149,6 +167,23 @@ impl ConditionFrames {
         assert_eq!(self.counts.len(), batch, "one count of given frames per clip is needed");
         let values: Vec<f32> = self.per_frame(frames, |given| if given { 1.0 } else { 0.0 });
         Tensor::from_data(TensorData::new(values, [batch, 1, frames, 1, 1]), &like.device())
+    }
+
+    /// Repeats the last given frame of each clip over its length; clips without one keep their noise.
+    fn held_still(&self, noise: Tensor<5>) -> Tensor<5> {
+        let frames = noise.dims()[2];
+        let clips = self
+            .counts
+            .iter()
+            .enumerate()
+            .map(|(clip, &count)| match count.checked_sub(1) {
+                Some(last) => {
+                    let given = self.latents.clone().narrow(0, clip, 1).narrow(2, last, 1);
+                    given.repeat_dim(2, frames)
+                }
+                None => noise.clone().narrow(0, clip, 1),
+            });
+        Tensor::cat(clips.collect(), 0)
     }
 
     fn per_frame(&self, frames: usize, value: impl Fn(bool) -> f32) -> Vec<f32> {
@@ -226,6 +261,29 @@ mod tests {
             .narrow(2, 0, 1)
             .into_data()
             .assert_approx_eq::<f32>(&kept.narrow(2, 0, 1).into_data(), tolerance);
+    }
+
+    #[test]
+    fn without_velocity_a_clip_that_flows_from_the_given_frame_holds_still() {
+        let device = Device::flex();
+        let (noise, mut condition) = clip(&device);
+        condition.counts = vec![0, 2];
+        let config = SamplerConfig {
+            num_steps: 1,
+            scheduler: SchedulerKind::Euler,
+            start: FlowStart::GivenFrame,
+            ..SamplerConfig::default()
+        };
+        let network = |input: Tensor<5>, _: Tensor<2>, _: Branch| input.zeros_like();
+        let sampled = sample(&config, noise.clone(), &condition, false, network, |_| {});
+        let frame = |clip: usize, frame: usize| sampled.clone().narrow(0, clip, 1).narrow(2, frame, 1).into_data();
+        let last_given = condition.latents.clone().narrow(0, 1, 1).narrow(2, 1, 1).into_data();
+        assert_eq!([frame(1, 2), frame(1, 3)], [last_given.clone(), last_given]);
+        assert_eq!(
+            frame(0, 3),
+            noise.narrow(0, 0, 1).narrow(2, 3, 1).into_data(),
+            "nothing was given"
+        );
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Predict {
             let padded: Vec<Vec<f32>> = request.actions.iter().cloned().chain(last).collect();
             self.config.scaled_actions(&padded)
         });
-        let actions = TensorData::new::<f32, _>(actions.collect(), [batch, chunk, self.config.spec.action_dim()]);
+        let actions = TensorData::new::<f32, _>(actions.collect(), [batch, chunk, self.config.network_action_dim()]);
         let contexts: Vec<&[Frame]> = requests
             .iter()
             .map(|request| request.state.context[0].as_slice())
@@ -237,6 +237,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::diffusion::{SamplerConfig, SigmaTable};
     use crate::dit::DitConfig;
+    use crate::pipeline::ActionReference;
     use crate::vae::WanVaeConfig;
     use crate::world_model::ActionDimension;
 
@@ -277,6 +278,7 @@ pub(crate) mod tests {
             sampler,
             feedback: Feedback::Float,
             noise_seed: NoiseSeed::EpisodeAndChunk,
+            action_reference: ActionReference::default(),
             text_tokens: 2,
         }
     }

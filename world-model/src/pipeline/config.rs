@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::action_reference::ActionReference;
 use super::error::PipelineError;
 use crate::checkpoint::CheckpointSource;
 use crate::diffusion::{SamplerConfig, SchedulerKind};
@@ -64,6 +65,9 @@ pub struct PredictConfig {
     /// What the noise of a chunk is seeded with.
     #[serde(default)]
     pub noise_seed: NoiseSeed,
+    /// What the network is told of a motion.
+    #[serde(default)]
+    pub action_reference: ActionReference,
     /// Tokens of the all-zero text embedding that stands in where no text is given.
     pub text_tokens: usize,
 }
@@ -111,7 +115,13 @@ impl PredictConfig {
         }
     }
 
-    /// Multiplies actions by the factors of the spec, which is what the network sees.
+    /// Returns the values that the network sees of one action.
+    pub fn network_action_dim(&self) -> usize {
+        self.action_reference.network_dimensions(self.spec.action_dim())
+    }
+
+    /// Multiplies the actions since the given frame by the factors of the spec and adds what [`ActionReference`] says:
+    /// what the network sees.
     ///
     /// # Panics
     /// If an action has another number of values than the spec.
@@ -128,7 +138,9 @@ impl PredictConfig {
                 .map(|(value, dimension)| value * dimension.scale)
                 .collect()
         };
-        actions.iter().flat_map(scaled).collect()
+        let mut scaled: Vec<Vec<f32>> = actions.iter().map(scaled).collect();
+        self.action_reference.extend(&mut scaled);
+        scaled.concat()
     }
 
     /// Checks a config from a checkpoint against the number of tensors in it, before networks of that size are built.
@@ -252,8 +264,9 @@ impl PredictConfig {
                 "a finite number".into()
             })?;
         }
-        let dimensions = self.spec.action_dim();
-        let expected = || format!("{dimensions} (dimensions of the spec's action)");
+        let dimensions = self.network_action_dim();
+        let expected =
+            || format!("{dimensions} (dimensions of the spec's action, and those that action_reference adds)");
         self.require(
             "the action embedder's action_dim",
             &action.action_dim,

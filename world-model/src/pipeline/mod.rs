@@ -5,6 +5,7 @@
 //! [`sample_clip_in_few_steps`] one of a distilled model, a [`VideoStream`] one of a causal model, frame after frame. A [`CheckpointFolder`] finds the networks of a released
 //! checkpoint, and a [`ReleasedCheckpoint`] is loaded from it; [`RandomCheckpoint`] writes one to try things with.
 
+mod action_reference;
 mod autoregressive;
 mod checkpoint_folder;
 mod chunk;
@@ -19,6 +20,7 @@ mod released_error;
 mod released_tests;
 mod stream;
 
+pub use action_reference::ActionReference;
 pub use autoregressive::Predict;
 #[cfg(test)]
 pub(crate) use autoregressive::tests::tiny_world;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{DType, Device};
 
+use super::action_reference::ActionReference;
 use super::autoregressive::Predict;
 use super::checkpoint_folder::{CheckpointFolder, FoundTransformer};
 use super::config::{Feedback, NoiseSeed, PredictConfig, PredictNetworks};
@@ -174,6 +175,7 @@ impl ReleasedCheckpoint {
             },
             feedback: options.feedback,
             noise_seed: NoiseSeed::FirstAction,
+            action_reference: ActionReference::default(),
             text_tokens: CONTEXT_TOKENS,
         };
         let networks = PredictNetworks {

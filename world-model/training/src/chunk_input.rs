@@ -21,7 +21,7 @@ pub(crate) fn chunk_input(
     let spec = &model.config().spec;
     let [channels, latent_frames, height, width] = model.config().latent_shape();
     let noise = random.normals(batch * channels * latent_frames * height * width);
-    let actions = TensorData::new(actions, [batch, spec.chunk_length, spec.action_dim()]);
+    let actions = TensorData::new(actions, [batch, spec.chunk_length, model.config().network_action_dim()]);
     let noise = TensorData::new(noise, [batch, channels, latent_frames, height, width]);
     ChunkInput {
         frames,

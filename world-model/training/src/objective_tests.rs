@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use image::{Rgb, RgbImage};
 use worldloop_world_model::checkpoint::CheckpointSource;
+use worldloop_world_model::diffusion::FlowStart;
 use worldloop_world_model::dit::DitConfig;
 use worldloop_world_model::judge::{FrameJudge, Judge, JudgeRequest};
+use worldloop_world_model::pipeline::ActionReference;
 use worldloop_world_model::vae::WanVaeConfig;
 use worldloop_world_model::{Frame, PredictionRequest, WorldModel};
 use worldloop_world_model_data::{
@@ -343,11 +345,16 @@ fn stopping_while_windows_are_encoded_says_so() {
 #[test]
 fn resumed_world_equals_uninterrupted_world() {
     let folder = prepared();
-    let config = world_config(
+    let mut config = world_config(
         &folder.path().join("data"),
         folder.path().join("vae/vae.safetensors"),
         6,
     );
+    config.sampler.start = FlowStart::GivenFrame;
+    config.action_reference = ActionReference::GivenFrame { radians: 0.2 };
+    if let Some(action) = &mut config.dit.conditioning.action {
+        action.action_dim = 13;
+    }
     let make = || world_objective(&config);
     let mut trainer = config.trainer.clone();
     trainer.batches_per_step = 2;

@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use worldloop_world_model::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype};
-use worldloop_world_model::diffusion::{NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity};
+use worldloop_world_model::diffusion::{
+    FlowStart, NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity,
+};
 use worldloop_world_model::dit::{
     ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
 };
-use worldloop_world_model::pipeline::{Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
+use worldloop_world_model::pipeline::{ActionReference, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
 use worldloop_world_model::vae::{WanVae, WanVaeConfig};
 use worldloop_world_model::{ActionDimension, WorldModelSpec};
 use worldloop_world_model_data::{action_statistics, hold_still};
@@ -59,6 +61,8 @@ pub struct WorldTrainingConfig {
     pub dit: DitConfig,
     /// How latents are sampled in evaluation and use.
     pub sampler: SamplerConfig,
+    /// What the network is told of a motion.
+    pub action_reference: ActionReference,
     /// Tokens of the all-zero text.
     pub text_tokens: usize,
     /// Actions per chunk.
@@ -99,6 +103,7 @@ impl Default for WorldTrainingConfig {
                 network_time: NetworkTime::Exact,
                 ..SamplerConfig::default()
             },
+            action_reference: ActionReference::default(),
             text_tokens: 1,
             chunk: 8,
             window_stride: 1,
@@ -136,6 +141,7 @@ impl WorldTrainingConfig {
             sampler: self.sampler.clone(),
             feedback: Feedback::Float,
             noise_seed: NoiseSeed::EpisodeAndChunk,
+            action_reference: self.action_reference,
             text_tokens: self.text_tokens,
         };
         if let Err(error) = predict.validate() {
@@ -280,7 +286,7 @@ impl WorldObjective {
         let shape = [size, channels, frames, height, width];
         let tensor =
             |values: Vec<f32>, shape: [usize; 5]| Tensor::<5>::from_data(TensorData::new(values, shape), device);
-        let action_shape = [size, self.config.chunk, self.predict.spec.action_dim()];
+        let action_shape = [size, self.config.chunk, self.predict.network_action_dim()];
         Batch {
             clean: tensor(clean, shape),
             given: tensor(given, [size, channels, 1, height, width]),
@@ -325,7 +331,11 @@ impl Objective for WorldObjective {
         let batch = self.batch(step, &device);
         let [size, _, frames, height, width] = batch.clean.dims();
         let condition = FrameCondition::first_frames(1, [size, frames, height, width], &device);
-        let noisy = add_noise(batch.clean.clone(), batch.noise.clone(), batch.times.clone());
+        let start = match self.config.sampler.start {
+            FlowStart::Noise => batch.noise,
+            FlowStart::GivenFrame => batch.given.clone().repeat_dim(2, frames),
+        };
+        let noisy = add_noise(batch.clean.clone(), start.clone(), batch.times.clone());
         let latents = Tensor::cat(vec![batch.given, noisy.narrow(2, 1, frames - 1)], 2);
         let text = Tensor::zeros([1, self.config.text_tokens, self.config.dit.text_channels()], &device);
         let predicted = network.forward(&DitInput {
@@ -338,7 +348,7 @@ impl Objective for WorldObjective {
             )
         });
         let generated = |latents: Tensor<5>| latents.narrow(2, 1, frames - 1);
-        let target = generated(velocity(batch.clean.clone(), batch.noise));
+        let target = generated(velocity(batch.clean.clone(), start));
         let channel_weights = Tensor::<1>::from_floats(self.channel_weights.as_slice(), &device);
         let weights =
             motion_weights(batch.clean, self.config.motion_weight) * channel_weights.reshape([1, -1, 1, 1, 1]);

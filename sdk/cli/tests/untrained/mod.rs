@@ -12,7 +12,7 @@ use worldloop::world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
 use worldloop::world_model::diffusion::SamplerConfig;
 use worldloop::world_model::dit::DitConfig;
 use worldloop::world_model::judge::JudgeNetworkConfig;
-use worldloop::world_model::pipeline::{Feedback, NoiseSeed, PredictConfig};
+use worldloop::world_model::pipeline::{ActionReference, Feedback, NoiseSeed, PredictConfig};
 use worldloop::world_model::vae::WanVaeConfig;
 use worldloop::world_model::{ActionDimension, WorldModelSpec};
 
@@ -86,6 +86,7 @@ fn world_config() -> PredictConfig {
         },
         feedback: Feedback::Float,
         noise_seed: NoiseSeed::EpisodeAndChunk,
+        action_reference: ActionReference::default(),
         text_tokens: 1,
     }
 }
