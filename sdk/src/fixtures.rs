@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use worldloop_envs::Env;
+use worldloop_envs::learned::model_actions_of;
 use worldloop_envs::physics::{PhysicsConfig, PhysicsEnv};
-use worldloop_world_model::diffusion::SamplerConfig;
-use worldloop_world_model::dit::DitConfig;
 use worldloop_world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
-use worldloop_world_model::pipeline::{ActionReference, Feedback, NoiseSeed, Predict, PredictConfig};
-use worldloop_world_model::vae::WanVaeConfig;
-use worldloop_world_model::{ActionDimension, WorldModelSpec};
+use worldloop_world_model::pipeline::{Predict, PredictConfig};
 
 use crate::rollout::{LearnedParts, World};
 
@@ -45,45 +42,8 @@ pub(crate) fn learned_parts() -> LearnedParts {
         image_size: SIDE,
         ..PhysicsConfig::default()
     });
-    let dimensions = env.spec().action_space.dimensions.iter();
-    let action = dimensions
-        .map(|dimension| ActionDimension {
-            name: dimension.name.clone(),
-            unit: dimension.unit.clone(),
-            low: dimension.low,
-            high: dimension.high,
-            mean: 0.0,
-            std: 1.0,
-            scale: 1.0,
-        })
-        .collect();
-    let config = PredictConfig {
-        spec: WorldModelSpec {
-            name: "tiny".into(),
-            cameras: vec!["third_person".into()],
-            height: SIDE as usize,
-            width: SIDE as usize,
-            action,
-            action_frame: "gripper".into(),
-            chunk_length: 8,
-            context_frames: 1,
-            frame_rate_hz: env.spec().control_rate_hz,
-        },
-        vae: WanVaeConfig::tiny(),
-        dit: DitConfig {
-            in_channels: 8,
-            out_channels: 8,
-            ..DitConfig::tiny()
-        },
-        sampler: SamplerConfig {
-            num_steps: 1,
-            ..SamplerConfig::default()
-        },
-        feedback: Feedback::Float,
-        noise_seed: NoiseSeed::EpisodeAndChunk,
-        action_reference: ActionReference::default(),
-        text_tokens: 1,
-    };
+    let actions = model_actions_of(&env.spec().action_space);
+    let config = PredictConfig::tiny(actions, [SIDE as usize; 2]);
     let networks = config.init(&device);
     let model = Predict::new(config, networks, None, None, &device).expect("the config is valid");
     LearnedParts {

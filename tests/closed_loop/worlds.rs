@@ -3,15 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
-use worldloop::envs::learned::{LearnedConfig, LearnedEnv, LearnedTask, LearnedWorld, ScriptedWorldModel};
+use worldloop::envs::learned::{
+    LearnedConfig, LearnedEnv, LearnedTask, LearnedWorld, ScriptedWorldModel, model_actions_of,
+};
 use worldloop::envs::physics::{PhysicsConfig, PhysicsEnv, PhysicsTask};
 use worldloop::envs::{Action, ActionChunk, ContinuousSpace, Env, EnvError, Observation, ResetOptions, Step, seeding};
-use worldloop::world_model::diffusion::SamplerConfig;
-use worldloop::world_model::dit::DitConfig;
+use worldloop::world_model::WorldModel;
 use worldloop::world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
-use worldloop::world_model::pipeline::{ActionReference, Feedback, NoiseSeed, Predict, PredictConfig};
-use worldloop::world_model::vae::WanVaeConfig;
-use worldloop::world_model::{ActionDimension, WorldModel, WorldModelSpec};
+use worldloop::world_model::pipeline::{Predict, PredictConfig};
 
 /// Side of the images of the network world, in pixels.
 pub(crate) const SIDE: usize = 16;
@@ -66,42 +65,7 @@ pub(crate) fn network_env() -> LearnedEnv {
 }
 
 fn network_model(space: &ContinuousSpace) -> Predict {
-    let action = space.dimensions.iter().map(|dimension| ActionDimension {
-        name: dimension.name.clone(),
-        unit: dimension.unit.clone(),
-        low: dimension.low,
-        high: dimension.high,
-        mean: 0.0,
-        std: 1.0,
-        scale: 1.0,
-    });
-    let config = PredictConfig {
-        spec: WorldModelSpec {
-            name: "random weights".into(),
-            cameras: vec!["third_person".into()],
-            height: SIDE,
-            width: SIDE,
-            action: action.collect(),
-            action_frame: "gripper".into(),
-            chunk_length: CHUNK,
-            context_frames: 1,
-            frame_rate_hz: 5.0,
-        },
-        vae: WanVaeConfig::tiny(),
-        dit: DitConfig {
-            in_channels: 8,
-            out_channels: 8,
-            ..DitConfig::tiny()
-        },
-        sampler: SamplerConfig {
-            num_steps: 1,
-            ..SamplerConfig::default()
-        },
-        feedback: Feedback::Float,
-        noise_seed: NoiseSeed::EpisodeAndChunk,
-        action_reference: ActionReference::default(),
-        text_tokens: 1,
-    };
+    let config = PredictConfig::tiny(model_actions_of(space), [SIDE; 2]);
     let device = Device::flex();
     device.seed(3);
     let networks = config.init(&device);

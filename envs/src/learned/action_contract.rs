@@ -19,6 +19,20 @@ pub fn action_space_of(spec: &WorldModelSpec) -> ContinuousSpace {
     }
 }
 
+/// Returns what a world model of this action space is told: values as they are, statistics of which nothing is known.
+pub fn model_actions_of(space: &ContinuousSpace) -> Vec<ActionDimension> {
+    let action = |dimension: &Dimension| ActionDimension {
+        name: dimension.name.clone(),
+        unit: dimension.unit.clone(),
+        low: dimension.low,
+        high: dimension.high,
+        mean: 0.0,
+        std: 1.0,
+        scale: 1.0,
+    };
+    space.dimensions.iter().map(action).collect()
+}
+
 /// Checks that an action space means what the world model was trained with: names, order, units and bounds.
 ///
 /// # Errors

@@ -50,7 +50,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use action_contract::{action_space_of, check_action_contract};
+pub use action_contract::{action_space_of, check_action_contract, model_actions_of};
 pub use batch::LearnedBatch;
 pub use config::{LearnedConfig, LearnedTask};
 pub use env::LearnedEnv;

@@ -235,10 +235,7 @@ pub(crate) mod tests {
     use burn::tensor::Distribution;
 
     use super::*;
-    use crate::diffusion::{SamplerConfig, SigmaTable};
-    use crate::dit::DitConfig;
-    use crate::pipeline::ActionReference;
-    use crate::vae::WanVaeConfig;
+    use crate::diffusion::SigmaTable;
     use crate::world_model::ActionDimension;
 
     fn config() -> PredictConfig {
@@ -251,36 +248,9 @@ pub(crate) mod tests {
             std: 1.0,
             scale: 2.0,
         };
-        let spec = WorldModelSpec {
-            name: "tiny".into(),
-            cameras: vec!["third_person".into()],
-            height: 16,
-            width: 24,
-            action: (0..7).map(dimension).collect(),
-            action_frame: "gripper".into(),
-            chunk_length: 8,
-            context_frames: 1,
-            frame_rate_hz: 5.0,
-        };
-        let dit = DitConfig {
-            in_channels: 8,
-            out_channels: 8,
-            ..DitConfig::tiny()
-        };
-        let sampler = SamplerConfig {
-            num_steps: 2,
-            ..SamplerConfig::default()
-        };
-        PredictConfig {
-            spec,
-            vae: WanVaeConfig::tiny(),
-            dit,
-            sampler,
-            feedback: Feedback::Float,
-            noise_seed: NoiseSeed::EpisodeAndChunk,
-            action_reference: ActionReference::default(),
-            text_tokens: 2,
-        }
+        let mut config = PredictConfig::tiny((0..7).map(dimension).collect(), [16, 24]);
+        config.sampler.num_steps = 2;
+        config
     }
 
     /// Returns the config of a world that runs in milliseconds, as JSON.

@@ -10,7 +10,7 @@ use crate::checkpoint::CheckpointSource;
 use crate::diffusion::{SamplerConfig, SchedulerKind};
 use crate::dit::{ActionGrouping, Dit, DitConfig};
 use crate::vae::{WanVae, WanVaeConfig};
-use crate::world_model::WorldModelSpec;
+use crate::world_model::{ActionDimension, WorldModelSpec};
 
 /// Most denoising steps; released models use 35.
 const MAX_STEPS: usize = 1000;
@@ -82,6 +82,39 @@ pub struct PredictNetworks {
 }
 
 impl PredictConfig {
+    /// Returns a model that runs in milliseconds on a CPU, for tests and examples: chunks of 8 actions, one sampling step.
+    ///
+    /// Height and width are multiples of 8 pixels.
+    pub fn tiny(action: Vec<ActionDimension>, [height, width]: [usize; 2]) -> Self {
+        Self {
+            spec: WorldModelSpec {
+                name: "tiny".into(),
+                cameras: vec!["third_person".into()],
+                height,
+                width,
+                action,
+                action_frame: "gripper".into(),
+                chunk_length: 8,
+                context_frames: 1,
+                frame_rate_hz: 5.0,
+            },
+            vae: WanVaeConfig::tiny(),
+            dit: DitConfig {
+                in_channels: 8,
+                out_channels: 8,
+                ..DitConfig::tiny()
+            },
+            sampler: SamplerConfig {
+                num_steps: 1,
+                ..SamplerConfig::default()
+            },
+            feedback: Feedback::default(),
+            noise_seed: NoiseSeed::default(),
+            action_reference: ActionReference::default(),
+            text_tokens: 1,
+        }
+    }
+
     /// Returns the latent frames that are given.
     pub fn given_latents(&self) -> usize {
         self.vae.latent_frames(self.spec.context_frames)

@@ -6,15 +6,12 @@ use std::path::Path;
 
 use worldloop::device::{self, Device};
 use worldloop::envs::Env;
+use worldloop::envs::learned::model_actions_of;
 use worldloop::envs::physics::{PhysicsConfig, PhysicsEnv};
 use worldloop::policies::cloned::ClonedNetworkConfig;
 use worldloop::world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
-use worldloop::world_model::diffusion::SamplerConfig;
-use worldloop::world_model::dit::DitConfig;
 use worldloop::world_model::judge::JudgeNetworkConfig;
-use worldloop::world_model::pipeline::{ActionReference, Feedback, NoiseSeed, PredictConfig};
-use worldloop::world_model::vae::WanVaeConfig;
-use worldloop::world_model::{ActionDimension, WorldModelSpec};
+use worldloop::world_model::pipeline::PredictConfig;
 
 /// Side of the images in pixels.
 const SIDE: usize = 32;
@@ -52,41 +49,5 @@ fn cloned(device: &Device) -> Vec<u8> {
 
 fn world_config() -> PredictConfig {
     let env = PhysicsEnv::new(PhysicsConfig::default());
-    let dimensions = env.spec().action_space.dimensions.iter();
-    let action = dimensions.map(|dimension| ActionDimension {
-        name: dimension.name.clone(),
-        unit: dimension.unit.clone(),
-        low: dimension.low,
-        high: dimension.high,
-        mean: 0.0,
-        std: 1.0,
-        scale: 1.0,
-    });
-    PredictConfig {
-        spec: WorldModelSpec {
-            name: "untrained".into(),
-            cameras: vec!["third_person".into()],
-            height: SIDE,
-            width: SIDE,
-            action: action.collect(),
-            action_frame: "gripper".into(),
-            chunk_length: 8,
-            context_frames: 1,
-            frame_rate_hz: env.spec().control_rate_hz,
-        },
-        vae: WanVaeConfig::tiny(),
-        dit: DitConfig {
-            in_channels: 8,
-            out_channels: 8,
-            ..DitConfig::tiny()
-        },
-        sampler: SamplerConfig {
-            num_steps: 1,
-            ..SamplerConfig::default()
-        },
-        feedback: Feedback::Float,
-        noise_seed: NoiseSeed::EpisodeAndChunk,
-        action_reference: ActionReference::default(),
-        text_tokens: 1,
-    }
+    PredictConfig::tiny(model_actions_of(&env.spec().action_space), [SIDE; 2])
 }
