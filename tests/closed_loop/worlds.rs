@@ -8,9 +8,9 @@ use worldloop::envs::learned::{
 };
 use worldloop::envs::physics::{PhysicsConfig, PhysicsEnv, PhysicsTask};
 use worldloop::envs::{Action, ActionChunk, ContinuousSpace, Env, EnvError, Observation, ResetOptions, Step, seeding};
-use worldloop::world_model::WorldModel;
 use worldloop::world_model::judge::{Judge, JudgeError, JudgeRequest, Judgement};
 use worldloop::world_model::pipeline::{Predict, PredictConfig};
+use worldloop::world_model::{WorldModel, WorldModelSpec};
 
 /// Side of the images of the network world, in pixels.
 pub(crate) const SIDE: usize = 16;

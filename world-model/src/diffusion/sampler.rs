@@ -129,7 +129,7 @@ pub fn sample(
     let guided = guided && !config.guidance_formula.is_neutral(config.guidance_scale);
     let noise = match config.start {
         FlowStart::Noise => noise,
-        FlowStart::GivenFrame => condition.held_still(noise),
+        FlowStart::GivenFrame => condition.held_still(&noise),
     };
     let mask = condition.mask(&noise);
     let given = condition.latents.clone().mul(mask.clone());
@@ -169,20 +169,21 @@ impl ConditionFrames {
         Tensor::from_data(TensorData::new(values, [batch, 1, frames, 1, 1]), &like.device())
     }
 
-    /// Repeats the last given frame of each clip over its length; clips without one keep their noise.
-    fn held_still(&self, noise: Tensor<5>) -> Tensor<5> {
-        let frames = noise.dims()[2];
-        let clips = self
-            .counts
-            .iter()
-            .enumerate()
-            .map(|(clip, &count)| match count.checked_sub(1) {
-                Some(last) => {
-                    let given = self.latents.clone().narrow(0, clip, 1).narrow(2, last, 1);
-                    given.repeat_dim(2, frames)
-                }
-                None => noise.clone().narrow(0, clip, 1),
-            });
+    /// Repeats the last given frame of each clip, or of each of its views, over its length; clips without one keep their
+    /// noise.
+    fn held_still(&self, noise: &Tensor<5>) -> Tensor<5> {
+        let frames_per_view = noise.dims()[2] / self.views;
+        let clips = self.counts.iter().enumerate().map(|(clip, count)| {
+            let Some(last) = count.checked_sub(1) else {
+                return noise.clone().narrow(0, clip, 1);
+            };
+            let latents = self.latents.clone().narrow(0, clip, 1);
+            let view = |view: usize| {
+                let given = latents.clone().narrow(2, view * frames_per_view + last, 1);
+                given.repeat_dim(2, frames_per_view)
+            };
+            Tensor::cat((0..self.views).map(view).collect(), 2)
+        });
         Tensor::cat(clips.collect(), 0)
     }
 
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn without_velocity_a_clip_that_flows_from_the_given_frame_holds_still() {
+    fn without_velocity_clips_that_flow_from_the_given_frame_hold_still() {
         let device = Device::flex();
         let (noise, mut condition) = clip(&device);
         condition.counts = vec![0, 2];
@@ -274,16 +275,24 @@ mod tests {
             start: FlowStart::GivenFrame,
             ..SamplerConfig::default()
         };
-        let network = |input: Tensor<5>, _: Tensor<2>, _: Branch| input.zeros_like();
-        let sampled = sample(&config, noise.clone(), &condition, false, network, |_| {});
-        let frame = |clip: usize, frame: usize| sampled.clone().narrow(0, clip, 1).narrow(2, frame, 1).into_data();
-        let last_given = condition.latents.clone().narrow(0, 1, 1).narrow(2, 1, 1).into_data();
-        assert_eq!([frame(1, 2), frame(1, 3)], [last_given.clone(), last_given]);
+        let sampled = |condition: &ConditionFrames| {
+            let network = |input: Tensor<5>, _: Tensor<2>, _: Branch| input.zeros_like();
+            sample(&config, noise.clone(), condition, false, network, |_| {})
+        };
+        let frame = |clips: &Tensor<5>, clip: usize, frame: usize| {
+            clips.clone().narrow(0, clip, 1).narrow(2, frame, 1).into_data()
+        };
+        let one_view = sampled(&condition);
+        let last_given = frame(&condition.latents, 1, 1);
         assert_eq!(
-            frame(0, 3),
-            noise.narrow(0, 0, 1).narrow(2, 3, 1).into_data(),
-            "nothing was given"
+            [2, 3].map(|place| frame(&one_view, 1, place)),
+            [last_given.clone(), last_given]
         );
+        assert_eq!(frame(&one_view, 0, 3), frame(&noise, 0, 3), "nothing was given");
+        (condition.counts, condition.views) = (vec![1, 1], 2);
+        let two_views = sampled(&condition);
+        let given = [0, 2].map(|place| frame(&condition.latents, 1, place));
+        assert_eq!([1, 3].map(|place| frame(&two_views, 1, place)), given);
     }
 
     #[test]
