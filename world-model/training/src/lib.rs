@@ -9,6 +9,7 @@ pub mod config;
 mod error;
 mod flow_time;
 mod frame_pool;
+mod growth;
 mod image_error;
 mod initial_weights;
 pub mod judge;

@@ -26,6 +26,7 @@ use worldloop_world_model_data::{action_statistics, hold_still};
 use crate::config::{TrainerConfig, require};
 use crate::error::TrainingError;
 use crate::flow_time::FlowTimes;
+use crate::growth::grow;
 use crate::latents::LatentStore;
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::{Parameters, Which};
@@ -55,6 +56,8 @@ pub struct WorldTrainingConfig {
     pub vae: PathBuf,
     /// World model whose transformer the training starts from, with its sizes, instead of random weights.
     pub initial: Option<PathBuf>,
+    /// Blocks of the initial transformer behind which a new one is put that changes nothing yet; twice for two.
+    pub new_blocks_after: Vec<usize>,
     /// Name of the model in reports.
     pub name: String,
     /// Sizes of the network.
@@ -93,6 +96,7 @@ impl Default for WorldTrainingConfig {
             camera: "third_person".into(),
             vae: PathBuf::new(),
             initial: None,
+            new_blocks_after: Vec::new(),
             name: "embedded".into(),
             dit: embedded_dit(),
             sampler: SamplerConfig {
@@ -129,7 +133,40 @@ impl WorldTrainingConfig {
         require("batch_size", size > 0, || "at least 1".into(), size)?;
         let predicts = contexts == 0 || self.initial.is_some();
         let expected = || "0 without `initial`, the model that predicts them".into();
-        require("predicted_contexts", predicts, expected, contexts)
+        require("predicted_contexts", predicts, expected, contexts)?;
+        let grows = self.new_blocks_after.is_empty() || self.initial.is_some();
+        let expected = || "empty without `initial`, the model that grows".into();
+        require(
+            "new_blocks_after",
+            grows,
+            expected,
+            format!("{:?}", self.new_blocks_after),
+        )
+    }
+
+    /// Takes the sizes of the initial model, with the blocks and the values per action that are new.
+    fn grow_from(&mut self, initial: &PredictConfig) -> Result<(), TrainingError> {
+        self.dit = initial.dit.clone();
+        let blocks = self.dit.num_blocks;
+        let unknown = self.new_blocks_after.iter().find(|&&block| block >= blocks);
+        require(
+            "new_blocks_after",
+            unknown.is_none(),
+            || format!("blocks of the initial transformer, 0 to {}", blocks - 1),
+            unknown.copied().unwrap_or_default(),
+        )?;
+        self.dit.num_blocks += self.new_blocks_after.len();
+        let dimensions = self.action_reference.network_dimensions(initial.spec.action_dim());
+        require(
+            "action_reference",
+            dimensions >= initial.network_action_dim(),
+            || "given_frame, as the initial model has it".into(),
+            "previous_frame",
+        )?;
+        if let Some(action) = &mut self.dit.conditioning.action {
+            action.action_dim = dimensions;
+        }
+        Ok(())
     }
 
     /// Describes the world model that the training makes.
@@ -206,8 +243,10 @@ impl WorldObjective {
         let mut initial = None;
         if let Some(path) = config.initial.clone() {
             let model = load_world(&path, device)?;
-            config.dit = model.config().dit.clone();
             initial = Some((model, path));
+        }
+        if let Some((model, _)) = &initial {
+            config.grow_from(model.config())?;
         }
         let predict = config.predict(vae_config, &recordings)?;
         let windows = recordings.windows(&recordings.training, config.chunk, config.window_stride)?;
@@ -225,11 +264,12 @@ impl WorldObjective {
         } else {
             vec![1.0; store.latents.shape[0]]
         };
+        let (dit, new_blocks_after) = (config.dit.clone(), config.new_blocks_after.clone());
         Ok(Self {
             config,
             predict,
             vae,
-            initial: initial.map(|(model, _)| model.networks().dit.clone()),
+            initial: initial.map(|(model, _)| grow(&model.networks().dit, &dit, &new_blocks_after, device)),
             channel_weights,
             recordings,
             store,
