@@ -49,15 +49,26 @@ pub fn read_last_frames(
     size: [usize; 2],
 ) -> Result<Vec<RgbImage>, GenerationError> {
     let frames = last_frames(path, count)?;
-    if frames.len() < count {
-        return Err(GenerationError::ShortInput {
-            path: path.to_owned(),
-            found: frames.len(),
-            expected: count,
-            inference_type,
-        });
-    }
+    require_frames(path, frames.len(), count, inference_type)?;
     Ok(frames.iter().map(|frame| cover(frame, size)).collect())
+}
+
+/// Refuses an input with too few frames.
+pub(super) fn require_frames(
+    path: &Path,
+    found: usize,
+    expected: usize,
+    inference_type: InferenceType,
+) -> Result<(), GenerationError> {
+    if found >= expected {
+        return Ok(());
+    }
+    Err(GenerationError::ShortInput {
+        path: path.to_owned(),
+        found,
+        expected,
+        inference_type,
+    })
 }
 
 /// Reads the last frame of an input as it is.

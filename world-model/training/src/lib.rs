@@ -17,6 +17,7 @@ mod kept_latents;
 mod latents;
 mod lettering;
 mod loss_curve;
+mod loss_weights;
 mod muon;
 mod objective;
 mod parameters;

@@ -28,6 +28,7 @@ use crate::error::TrainingError;
 use crate::flow_time::FlowTimes;
 use crate::growth::grow;
 use crate::latents::LatentStore;
+use crate::loss_weights::{channel_sensitivities, motion_weights};
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::{Parameters, Which};
 use crate::predicted_contexts::PredictedContexts;
@@ -36,11 +37,6 @@ use crate::random::StepRandom;
 use crate::recordings::Recordings;
 use crate::vae::{device_of, load_vae};
 use crate::validation::WorldValidation;
-
-/// Windows on which the decoder's sensitivity to each channel is measured.
-const SENSITIVITY_WINDOWS: usize = 8;
-/// Deviation of the noise that it is measured with; latents have a deviation of 1.
-const SENSITIVITY_DEVIATION: f32 = 0.3;
 
 /// Everything about the training of a world model's transformer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -243,10 +239,8 @@ impl WorldObjective {
         let mut initial = None;
         if let Some(path) = config.initial.clone() {
             let model = load_world(&path, device)?;
-            initial = Some((model, path));
-        }
-        if let Some((model, _)) = &initial {
             config.grow_from(model.config())?;
+            initial = Some((model, path));
         }
         let predict = config.predict(vae_config, &recordings)?;
         let windows = recordings.windows(&recordings.training, config.chunk, config.window_stride)?;
@@ -264,12 +258,15 @@ impl WorldObjective {
         } else {
             vec![1.0; store.latents.shape[0]]
         };
-        let (dit, new_blocks_after) = (config.dit.clone(), config.new_blocks_after.clone());
+        let initial = initial.map(|(model, _)| {
+            let small = &model.networks().dit;
+            grow(small, &config.dit, &config.new_blocks_after, device)
+        });
         Ok(Self {
             config,
             predict,
             vae,
-            initial: initial.map(|(model, _)| grow(&model.networks().dit, &dit, &new_blocks_after, device)),
+            initial,
             channel_weights,
             recordings,
             store,
@@ -426,55 +423,6 @@ impl Objective for WorldObjective {
 /// [`TrainingError::Checkpoint`] or [`TrainingError::World`].
 pub fn load_world(path: &Path, device: &Device) -> Result<Predict, TrainingError> {
     Ok(Predict::load(&CheckpointSource::open(path)?, device)?)
-}
-
-/// Returns by channel how much the decoded frames change with its latents, in squares, relative to the mean channel.
-///
-/// Latents are no end in themselves: an error in a channel that the decoder hardly looks at costs nothing.
-fn channel_sensitivities(vae: &WanVae, store: &LatentStore, device: &Device) -> Vec<f32> {
-    let [channels, frames, height, width] = store.latents.shape;
-    let count = SENSITIVITY_WINDOWS.min(store.windows.len());
-    let chosen = (0..count).flat_map(|place| store.latents.clip(place * store.windows.len() / count));
-    let values: Vec<f32> = chosen.map(|value| value.to_f32()).collect();
-    let latents = Tensor::<5>::from_data(
-        TensorData::new(values, [count, channels, frames, height, width]),
-        device,
-    );
-    let decoded = vae.decode_latents(latents.clone());
-    let plane = frames * height * width;
-    let changes: Vec<f32> = (0..channels)
-        .map(|channel| {
-            let mut noise = vec![0.0; count * channels * plane];
-            let mut random = StepRandom::new(0, channel as u64, 7);
-            for clip in noise.chunks_exact_mut(channels * plane) {
-                let drawn = random.normals(plane);
-                for (value, drawn) in clip[channel * plane..].iter_mut().zip(drawn) {
-                    *value = SENSITIVITY_DEVIATION * drawn;
-                }
-            }
-            let noise = Tensor::<5>::from_data(TensorData::new(noise, latents.dims()), device);
-            let change = vae.decode_latents(latents.clone() + noise) - decoded.clone();
-            change.square().mean().into_scalar::<f32>()
-        })
-        .collect();
-    let mean = changes.iter().sum::<f32>() / channels as f32;
-    changes
-        .iter()
-        .map(|change| change / mean.max(f32::MIN_POSITIVE))
-        .collect()
-}
-
-/// Weighs latents of generated frames that differ from the given one, `[batch, 1, frames - 1, height, width]`, mean 1.
-fn motion_weights(clean: Tensor<5>, motion_weight: f64) -> Tensor<5> {
-    let [_, _, frames, _, _] = clean.dims();
-    let first = clean.clone().narrow(2, 0, 1);
-    let change = (clean.narrow(2, 1, frames - 1) - first)
-        .abs()
-        .mean_dim(1)
-        .clamp(0.0, 1.0);
-    let weights = change.mul_scalar(motion_weight) + 1.0;
-    let mean = weights.clone().mean().reshape([1, 1, 1, 1, 1]);
-    weights / mean
 }
 
 /// Describes the world model that comes out of a training.

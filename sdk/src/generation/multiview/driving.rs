@@ -13,7 +13,7 @@ use worldloop_world_model_data::VideoReader;
 
 use super::error::MultiviewError;
 use crate::generation::error::GenerationError;
-use crate::generation::frame_source::{check_input, is_image, read_image, stretch};
+use crate::generation::frame_source::{check_input, is_image, read_image, require_frames, stretch};
 use crate::generation::generator::Videos;
 use crate::generation::plan::GenerationPlan;
 use crate::generation::request::InferenceType;
@@ -128,14 +128,7 @@ fn read_first_frames(
         let (video, stride) = open_video(path, fps)?;
         video.step_by(stride).take(count).collect::<Result<_, _>>()?
     };
-    if frames.len() < count {
-        return Err(GenerationError::ShortInput {
-            path: path.to_owned(),
-            found: frames.len(),
-            expected: count,
-            inference_type,
-        });
-    }
+    require_frames(path, frames.len(), count, inference_type)?;
     Ok(frames.iter().map(|frame| stretch(frame, size)).collect())
 }
 
