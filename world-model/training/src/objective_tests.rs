@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use image::{Rgb, RgbImage};
 use worldloop_world_model::checkpoint::CheckpointSource;
@@ -291,6 +292,35 @@ fn a_training_starts_from_given_weights() {
     let first = load_world(&world, &Device::flex()).expect("readable");
     let weight = |network: &worldloop_world_model::dit::Dit| network.final_layer.linear.weight.val().into_data();
     assert_eq!(weight(&started), weight(&first.networks().dit));
+}
+
+#[test]
+fn a_grown_world_begins_where_the_small_one_ended() {
+    let folder = prepared();
+    let data = folder.path().join("data");
+    let config = world_config(&data, folder.path().join("vae/vae.safetensors"), 3);
+    train(|| world_objective(&config), 3, &folder.path().join("first"), None);
+    let mut config = world_config(&data, folder.path().join("first/world.safetensors"), 3);
+    config.initial = Some(config.vae.clone());
+    let first_loss = |config: &WorldTrainingConfig| {
+        let objective = world_objective(config);
+        let network = objective.network(&Device::flex());
+        (objective.loss(&network, 0).into_scalar::<f32>(), network.num_params())
+    };
+    let (small_loss, small_size) = first_loss(&config);
+    config.new_blocks_after = vec![0, 1];
+    config.action_reference = ActionReference::GivenFrame { radians: 0.2 };
+    let (loss, size) = first_loss(&config);
+    assert!(
+        (loss - small_loss).abs() < 1e-4 * small_loss,
+        "{loss}, small {small_loss}"
+    );
+    assert!(size > small_size, "{size} weights, small {small_size}");
+    config.new_blocks_after = vec![7];
+    let mut proceed = |_| ControlFlow::Continue(());
+    let error = WorldObjective::new(config, &mut Preparation::new(&mut proceed), &Device::flex());
+    let error = error.expect_err("there is no such block").to_string();
+    assert!(error.contains("new_blocks_after") && error.contains('7'), "{error}");
 }
 
 #[test]
