@@ -88,9 +88,39 @@ pub enum TextError {
     },
 }
 
+/// Characters of a prompt that tell it from others.
+const BEGINNING: usize = 40;
+
+/// Quotes a prompt; of a long one, its beginning.
+fn beginning(prompt: &str) -> String {
+    match prompt.char_indices().nth(BEGINNING) {
+        Some((end, _)) => format!("{:?}...", &prompt[..end]),
+        None => format!("{prompt:?}"),
+    }
+}
+
 fn others(known: &[String]) -> String {
     match known {
         [] => String::new(),
-        known => format!(" (there are embeddings of {known:?})"),
+        known => {
+            let known: Vec<String> = known.iter().map(|prompt| beginning(prompt)).collect();
+            format!(" (there are embeddings of {})", known.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_long_prompts_the_beginning_is_listed() {
+        let long = "ü".repeat(50);
+        let listed = others(&["rain".to_owned(), long]);
+        assert_eq!(
+            listed,
+            format!(" (there are embeddings of \"rain\", \"{}\"...)", "ü".repeat(40))
+        );
+        assert_eq!(others(&[]), "");
     }
 }
