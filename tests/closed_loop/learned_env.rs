@@ -58,7 +58,11 @@ fn whole_chunks_are_the_predictions_of_the_model() {
     let camera = &model_spec(&world).cameras[0];
     let mut state = world
         .model()
-        .start(vec![vec![frame_from_image(&first.images[camera])]], 9)
+        .start(
+            vec![vec![frame_from_image(&first.images[camera])]],
+            &first.proprioception,
+            9,
+        )
         .unwrap();
     let mut expected = Vec::new();
     for chunk in rows.chunks(CHUNK) {

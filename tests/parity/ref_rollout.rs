@@ -194,7 +194,7 @@ fn closed_loop(
         .map(|value| *value as f32)
         .collect();
     let rows: Vec<Vec<f32>> = values.chunks(width).map(<[f32]>::to_vec).collect();
-    let mut state = world.start(vec![vec![to_frame(contexts[0])]], 0)?;
+    let mut state = world.start(vec![vec![to_frame(contexts[0])]], &[], 0)?;
     for (index, chunk) in ["chunk0", second].into_iter().enumerate() {
         let actions = &rows[index * length..(index + 1) * length];
         let request = PredictionRequest { state: &state, actions };

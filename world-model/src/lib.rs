@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod checkpoint;
 pub mod diffusion;
 pub mod dit;
+mod gripper_pose;
 pub mod hub;
 pub mod judge;
 pub mod layers;
@@ -18,6 +19,7 @@ pub mod vae;
 pub mod video;
 pub mod world_model;
 
+pub use gripper_pose::{GripperPose, PoseLimits};
 pub use world_model::{
     ActionDimension, Frame, Prediction, PredictionRequest, WorldModel, WorldModelError, WorldModelSpec, WorldState,
 };

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::gripper_pose::GripperPose;
+
 /// Where one action dimension comes from and how it is scaled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActionDimension {
@@ -75,6 +77,9 @@ pub struct Frame {
 pub struct WorldState {
     /// Latest frames per camera, oldest first: what the next prediction is conditioned on.
     pub context: Vec<Vec<Frame>>,
+    /// Where the actions since the start have brought the gripper; nothing if the start was not told or the model does
+    /// not ask.
+    pub gripper_pose: Option<GripperPose>,
     /// Seed of the episode; the noise of a chunk depends on it and on `chunk_index` alone.
     pub seed: u64,
     /// Chunks predicted and committed since the start.
@@ -172,6 +177,17 @@ pub enum WorldModelError {
         /// What was found.
         value: f32,
     },
+    /// The robot's state at the start is not one that the model can read.
+    #[error(
+        "the robot's state at the start has {found}, the model `{model}` reads x, y, z in metres and roll, pitch, yaw in \
+         radians from its first 6 values: pass the env's proprioception, or none where it is not known"
+    )]
+    Proprioception {
+        /// Name of the model.
+        model: String,
+        /// What was found.
+        found: String,
+    },
     /// The network returned something that is not a number.
     #[error(
         "the model `{model}` predicted a frame that is not finite in chunk {chunk}: the checkpoint is damaged or the precision too low"
@@ -194,11 +210,14 @@ pub trait WorldModel: Send + Sync {
 
     /// Starts an episode from context frames.
     ///
-    /// `context` holds, per camera, `spec().context_frames` frames, oldest first.
+    /// `context` holds, per camera, `spec().context_frames` frames, oldest first; `proprioception` is the robot's state at
+    /// the last of them, empty where it is not known.
     ///
     /// # Errors
-    /// [`WorldModelError::Cameras`] and [`WorldModelError::Context`] if the frames do not fit.
-    fn start(&self, context: Vec<Vec<Frame>>, seed: u64) -> Result<WorldState, WorldModelError>;
+    /// [`WorldModelError::Cameras`], [`WorldModelError::Context`] and [`WorldModelError::Proprioception`] if they do not
+    /// fit.
+    fn start(&self, context: Vec<Vec<Frame>>, proprioception: &[f32], seed: u64)
+    -> Result<WorldState, WorldModelError>;
 
     /// Predicts one chunk for each of several episodes.
     ///

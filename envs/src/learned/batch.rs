@@ -156,7 +156,7 @@ impl LearnedBatch {
         };
         let context = self.world.context(observation)?;
         let latest = context.iter().filter_map(|frames| frames.last().cloned()).collect();
-        let state = self.world.model.start(context, seed)?;
+        let state = self.world.model.start(context, &observation.proprioception, seed)?;
         Ok(Episode::new(task, observation.instruction.clone(), state, latest))
     }
 

@@ -197,10 +197,16 @@ impl WorldModel for ScriptedWorldModel {
         &self.spec
     }
 
-    fn start(&self, context: Vec<Vec<Frame>>, seed: u64) -> Result<WorldState, WorldModelError> {
+    fn start(
+        &self,
+        context: Vec<Vec<Frame>>,
+        _proprioception: &[f32],
+        seed: u64,
+    ) -> Result<WorldState, WorldModelError> {
         self.spec.check_context(&context)?;
         Ok(WorldState {
             context,
+            gripper_pose: None,
             seed,
             chunk_index: 0,
         })

@@ -135,7 +135,7 @@ fn frames_are_those_of_the_model_called_chunk_by_chunk() {
     let actions = actions(3, 10);
     let rows: Vec<Vec<f32>> = actions.iter().map(|action| action.0.clone()).collect();
     let mut state = model
-        .start(vec![vec![frame_from_image(&first.images["third_person"])]], 7)
+        .start(vec![vec![frame_from_image(&first.images["third_person"])]], &[], 7)
         .unwrap();
     let mut expected: Vec<RgbImage> = Vec::new();
     for chunk in rows.chunks(4) {
@@ -473,8 +473,13 @@ impl WorldModel for Unreliable {
         self.inner.spec()
     }
 
-    fn start(&self, context: Vec<Vec<Frame>>, seed: u64) -> Result<WorldState, WorldModelError> {
-        self.inner.start(context, seed)
+    fn start(
+        &self,
+        context: Vec<Vec<Frame>>,
+        proprioception: &[f32],
+        seed: u64,
+    ) -> Result<WorldState, WorldModelError> {
+        self.inner.start(context, proprioception, seed)
     }
 
     fn predict(&self, requests: &[PredictionRequest<'_>]) -> Result<Vec<Prediction>, WorldModelError> {

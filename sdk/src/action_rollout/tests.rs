@@ -45,7 +45,7 @@ fn clip(model: &Predict, actions: usize) -> RecordedClip {
             image::Rgb([x as u8 * 5, y as u8 * 7, index as u8 * 9])
         })
     };
-    let scaled = model.config().scaled_actions(&raw_actions(actions));
+    let scaled = model.config().network_actions(&raw_actions(actions), None);
     RecordedClip {
         name: "7".into(),
         annotation: "annotation/7.json".into(),
@@ -98,7 +98,7 @@ fn the_fixed_seam_is_the_world_model_chunk_after_chunk() {
             "the observed frame comes first, as it is"
         );
         let first = Frame::from_rgb8(32, 48, clip.frames[0].as_raw()).expect("the size fits");
-        let mut state = model.start(vec![vec![first]], 0).expect("the context fits");
+        let mut state = model.start(vec![vec![first]], &[], 0).expect("the context fits");
         let mut expected = Vec::new();
         for actions in raw_actions(15).chunks(12) {
             let request = PredictionRequest { state: &state, actions };

@@ -77,6 +77,7 @@ impl Fidelity {
 /// An episode as the model's camera saw it.
 struct Recording<'a> {
     seed: u64,
+    proprioception: &'a [f32],
     frames: Vec<&'a RgbImage>,
     actions: Vec<Vec<f32>>,
 }
@@ -162,6 +163,7 @@ impl<'a> Recording<'a> {
         };
         Ok(Self {
             seed: played.request.seed,
+            proprioception: &played.episode.first_observation.proprioception,
             frames: observations
                 .map(|each| image(&each.images))
                 .collect::<Result<_, EvaluationError>>()?,
@@ -173,6 +175,7 @@ impl<'a> Recording<'a> {
         let first = frame_from_image(self.frames[0]);
         Ok(model.start(
             vec![vec![first; model.spec().context_frames]; model.spec().cameras.len()],
+            self.proprioception,
             self.seed,
         )?)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use worldloop_envs::wrappers::RecordedStep;
-use worldloop_envs::{EnvSpec, Info, Observation};
+use worldloop_envs::{Dimension, EnvSpec, Info};
 use worldloop_world_model_data::{
     ActionInfo, CameraInfo, Dataset, DatasetError, DatasetInfo, Episode, EpisodeInfo, EpisodeWriter, FORMAT_VERSION,
 };
@@ -74,10 +74,15 @@ pub(crate) fn episode_of(played: &PlayedEpisode) -> Episode {
     let observations =
         std::iter::once(&recorded.first_observation).chain(steps.clone().map(|each| &each.step.observation));
     let mut frames = BTreeMap::<String, Vec<_>>::new();
-    for Observation { images, .. } in observations {
-        for (camera, image) in images {
+    let mut states = Vec::new();
+    for observation in observations {
+        for (camera, image) in &observation.images {
             frames.entry(camera.clone()).or_default().push(image.clone());
         }
+        states.push(observation.proprioception.clone());
+    }
+    if states.iter().all(Vec::is_empty) {
+        states.clear();
     }
     let infos: Vec<&Info> = std::iter::once(&recorded.first_info)
         .chain(steps.clone().map(|each| &each.step.info))
@@ -96,6 +101,7 @@ pub(crate) fn episode_of(played: &PlayedEpisode) -> Episode {
             .clone()
             .map(|RecordedStep { action, .. }| action.0.clone())
             .collect(),
+        proprioception: states,
         rewards: steps.map(|RecordedStep { step, .. }| step.reward as f32).collect(),
         successes: infos.iter().map(|info| info.success.unwrap_or(false)).collect(),
         progress: infos
@@ -107,7 +113,16 @@ pub(crate) fn episode_of(played: &PlayedEpisode) -> Episode {
 
 fn describe(spec: &EnvSpec) -> DatasetInfo {
     let images = spec.observation_space.images.iter();
-    let dimensions = spec.action_space.dimensions.iter();
+    let values = |dimensions: &[Dimension]| -> Vec<ActionInfo> {
+        let value = |dimension: &Dimension| ActionInfo {
+            name: dimension.name.clone(),
+            unit: dimension.unit.clone(),
+            low: dimension.low,
+            high: dimension.high,
+            scale: dimension.scale,
+        };
+        dimensions.iter().map(value).collect()
+    };
     DatasetInfo {
         version: FORMAT_VERSION,
         cameras: images
@@ -117,15 +132,8 @@ fn describe(spec: &EnvSpec) -> DatasetInfo {
                 height: image.height,
             })
             .collect(),
-        actions: dimensions
-            .map(|dimension| ActionInfo {
-                name: dimension.name.clone(),
-                unit: dimension.unit.clone(),
-                low: dimension.low,
-                high: dimension.high,
-                scale: dimension.scale,
-            })
-            .collect(),
+        actions: values(&spec.action_space.dimensions),
+        proprioception: values(&spec.observation_space.proprioception.dimensions),
         action_frame: ACTION_FRAME.to_owned(),
         frame_rate_hz: spec.control_rate_hz,
     }

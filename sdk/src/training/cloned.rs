@@ -356,6 +356,7 @@ mod tests {
             },
             frames: BTreeMap::from([(CAMERA.to_string(), vec![frame; 6])]),
             actions: vec![action; 5],
+            proprioception: Vec::new(),
             rewards: vec![0.0; 5],
             successes: vec![false; 6],
             progress: vec![0.0; 6],
@@ -378,6 +379,7 @@ mod tests {
                 height: 16,
             }],
             actions: (0..7).map(action).collect(),
+            proprioception: Vec::new(),
             action_frame: "gripper".into(),
             frame_rate_hz: 5.0,
         };

@@ -27,7 +27,7 @@ pub struct CameraInfo {
     pub height: u32,
 }
 
-/// One value of a dataset's actions.
+/// One value of a dataset's actions, or of its robot states.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionInfo {
@@ -53,6 +53,9 @@ pub struct DatasetInfo {
     pub cameras: Vec<CameraInfo>,
     /// The action vector, value by value.
     pub actions: Vec<ActionInfo>,
+    /// The robot's state, value by value; empty where it is not recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proprioception: Vec<ActionInfo>,
     /// Frame that motions are expressed in, for example `gripper`.
     pub action_frame: String,
     /// Frames, and actions, per second.
@@ -65,6 +68,8 @@ pub struct DatasetInfo {
 pub(crate) struct EpisodeFile {
     pub(crate) info: EpisodeInfo,
     pub(crate) actions: Vec<Vec<f32>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) proprioception: Vec<Vec<f32>>,
     pub(crate) rewards: Vec<f32>,
     pub(crate) successes: Vec<bool>,
     pub(crate) progress: Vec<f32>,
@@ -148,6 +153,7 @@ impl Dataset {
         let EpisodeFile {
             info,
             actions,
+            proprioception,
             rewards,
             successes,
             progress,
@@ -156,6 +162,7 @@ impl Dataset {
             info,
             frames,
             actions,
+            proprioception,
             rewards,
             successes,
             progress,

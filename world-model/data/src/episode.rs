@@ -35,6 +35,8 @@ pub struct Episode {
     pub frames: BTreeMap<String, Vec<RgbImage>>,
     /// `T` actions, as the env took them.
     pub actions: Vec<Vec<f32>>,
+    /// For each of the `T + 1` frames, the robot's state; empty where it was not recorded.
+    pub proprioception: Vec<Vec<f32>>,
     /// `T` rewards.
     pub rewards: Vec<f32>,
     /// For each of the `T + 1` frames, whether the task is solved in it.
@@ -68,10 +70,26 @@ impl Episode {
         for (what, expected, found) in counts {
             check_count(location, what, expected, found)?;
         }
+        if !info.proprioception.is_empty() {
+            check_count(location, "robot states", steps + 1, self.proprioception.len())?;
+        }
+        for state in &self.proprioception {
+            check_count(
+                location,
+                "values of a robot state",
+                info.proprioception.len(),
+                state.len(),
+            )?;
+        }
         for action in &self.actions {
             check_count(location, "action values", info.actions.len(), action.len())?;
         }
         check_finite(location, "an action value", self.actions.iter().map(Vec::as_slice))?;
+        check_finite(
+            location,
+            "a value of the robot state",
+            self.proprioception.iter().map(Vec::as_slice),
+        )?;
         check_finite(location, "the reward", self.rewards.iter().map(std::slice::from_ref))?;
         check_finite(location, "the progress", self.progress.iter().map(std::slice::from_ref))?;
         self.check_frames(info, location)

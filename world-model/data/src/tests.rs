@@ -23,6 +23,7 @@ fn info() -> DatasetInfo {
             height: 4,
         }],
         actions: vec![action("delta_x"), action("delta_y")],
+        proprioception: vec![action("x")],
         action_frame: "gripper".into(),
         frame_rate_hz: 5.0,
     }
@@ -41,6 +42,7 @@ fn episode(steps: usize) -> Episode {
         },
         frames: BTreeMap::from([("third_person".to_string(), (0..=steps).map(frame).collect())]),
         actions: (0..steps).map(|step| vec![0.1 * step as f32, 1.0 / 3.0]).collect(),
+        proprioception: (0..=steps).map(|step| vec![0.05 * step as f32]).collect(),
         rewards: vec![0.25; steps],
         successes: (0..=steps).map(|step| step == steps).collect(),
         progress: (0..=steps).map(|step| step as f32 / steps as f32).collect(),

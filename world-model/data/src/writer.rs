@@ -80,6 +80,7 @@ impl EpisodeWriter {
         let file = EpisodeFile {
             info: episode.info.clone(),
             actions: episode.actions.clone(),
+            proprioception: episode.proprioception.clone(),
             rewards: episode.rewards.clone(),
             successes: episode.successes.clone(),
             progress: episode.progress.clone(),
@@ -94,6 +95,7 @@ fn first_difference(found: &DatasetInfo, wanted: &DatasetInfo) -> Option<&'stati
     let differences = [
         ("cameras", found.cameras != wanted.cameras),
         ("actions", found.actions != wanted.actions),
+        ("proprioception", found.proprioception != wanted.proprioception),
         ("action_frame", found.action_frame != wanted.action_frame),
         ("frame_rate_hz", found.frame_rate_hz != wanted.frame_rate_hz),
     ];

@@ -33,9 +33,9 @@ mod timestep;
 pub use block::{BlockConditions, DitBlock, DitBlockConfig};
 pub use causal::{CausalFrame, CausalState};
 pub use conditioning::{
-    ActionChannels, ActionConfig, ActionEmbedder, ActionGrouping, ActionInjection, ActionTokens, CameraConfig,
-    Conditioning, ConditioningConfig, FrameCondition, ImageContextConfig, ImageProjection, TimeAddition,
-    ViewConditions, ViewModulation, Views, ViewsConfig,
+    ActionChannels, ActionConfig, ActionEmbedder, ActionGrouping, ActionInjection, ActionMap, ActionMapConfig,
+    ActionTokens, CameraConfig, Conditioning, ConditioningConfig, FrameCondition, ImageContextConfig, ImageProjection,
+    TimeAddition, ViewConditions, ViewModulation, Views, ViewsConfig,
 };
 pub use config::{DitConfig, DitConfigError};
 pub use context::{BlockContext, Context, KeyValue};

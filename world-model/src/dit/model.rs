@@ -194,7 +194,11 @@ impl Dit {
             self.blocks.len(),
             "the context was projected by another network"
         );
-        self.x_embedder.forward(self.input_channels(input))
+        let tokens = self.x_embedder.forward(self.input_channels(input));
+        match (&self.conditioning.action_map, &input.action) {
+            (Some(map), Some(action)) => tokens + map.forward(action.clone(), input.condition),
+            _ => tokens,
+        }
     }
 
     /// Computes what every block reads of an input.

@@ -1,9 +1,14 @@
 //! What the network is told of a motion: each step alone, or also where all steps together lead.
 //!
 //! Source: `cosmos_predict2/_src/predict2/action/datasets/dataset_local.py@2ff49d0` (`accumulate_action`).
-//! Differs: the sum starts at the given frame, not at every fourth one, and stands beside the steps, not in their place.
+//! Differs: the sum starts at the given frame, not at every fourth one, and stands beside the steps, not in their place;
+//! so does the robot's pose in the world, where it is known.
+
+use std::f64::consts::FRAC_PI_2;
 
 use serde::{Deserialize, Serialize};
+
+use crate::gripper_pose::{GripperPose, Matrix, PoseLimits};
 
 /// Values of an action that are a motion: three of translation and three of rotation.
 const MOTION: usize = 6;
@@ -11,7 +16,10 @@ const MOTION: usize = 6;
 /// Share of a summed motion that the network sees: a chunk goes some way.
 const SUM_SCALE: f64 = 0.25;
 
-type Matrix = [[f64; 3]; 3];
+/// Waves, in halves of the range between the limits, whose sine and cosine stand for a value of the pose.
+///
+/// The shortest one is shorter than a token is wide, so that the network sees places within a token.
+const WAVES: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
 /// What the network is told of a motion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +35,9 @@ pub enum ActionReference {
         /// Angle of an action's rotation value of 1.
         radians: f64,
     },
+    /// Also, beside that motion, the pose in the world to which the actions since an episode's start have brought the
+    /// gripper; zeros where the start is not known.
+    World(PoseLimits),
 }
 
 impl ActionReference {
@@ -35,65 +46,74 @@ impl ActionReference {
         match self {
             Self::PreviousFrame => dimensions,
             Self::GivenFrame { .. } => dimensions + MOTION,
+            Self::World(_) => dimensions + MOTION + MOTION * 2 * WAVES.len(),
         }
     }
 
-    /// Adds what the network is told beside the actions since the given frame.
-    pub(super) fn extend(self, actions: &mut [Vec<f32>]) {
-        let Self::GivenFrame { radians } = self else { return };
-        let mut axes = IDENTITY;
-        let mut moved = [0.0; 3];
-        for action in actions {
-            let step: Vec<f64> = action.iter().take(MOTION).map(|&value| f64::from(value)).collect();
-            for (row, moved) in axes.iter().zip(&mut moved) {
-                *moved += row.iter().zip(&step).map(|(axis, step)| axis * step).sum::<f64>();
+    /// Adds what the network is told beside the scaled actions since the given frame, with the pose after each of them.
+    pub(super) fn extend(self, actions: &mut [Vec<f32>], poses: &[Option<GripperPose>]) {
+        match self {
+            Self::PreviousFrame => {}
+            Self::GivenFrame { radians } => add_sums(actions, radians),
+            Self::World(limits) => {
+                add_sums(actions, limits.radians);
+                for (action, pose) in actions.iter_mut().zip(poses) {
+                    match pose {
+                        Some(pose) => action.extend(limits.shares(*pose).into_iter().flat_map(waves)),
+                        None => action.extend([0.0; MOTION * 2 * WAVES.len()]),
+                    }
+                }
             }
-            let [roll, pitch, yaw] = [3, 4, 5].map(|index| radians * step[index]);
-            axes = product(&axes, &rotation(roll, pitch, yaw));
-            let turned = rotation_vector(&axes).map(|angle| angle / radians);
-            let sums = moved.into_iter().chain(turned);
-            action.extend(sums.map(|sum| (SUM_SCALE * sum) as f32));
         }
+    }
+
+    /// Returns the pose after each of the actions, in the units that the env passes.
+    pub(super) fn poses_after(self, pose: Option<GripperPose>, actions: &[Vec<f32>]) -> Vec<Option<GripperPose>> {
+        let mut pose = pose;
+        let after = |action: &Vec<f32>| {
+            pose = match self {
+                Self::World(limits) => pose.map(|pose| limits.moved(pose, action)),
+                Self::PreviousFrame | Self::GivenFrame { .. } => None,
+            };
+            pose
+        };
+        actions.iter().map(after).collect()
     }
 }
 
-const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-
-/// Returns `Rz(yaw) Ry(pitch) Rx(roll)`.
-fn rotation(roll: f64, pitch: f64, yaw: f64) -> Matrix {
-    let ((sin_r, cos_r), (sin_p, cos_p), (sin_y, cos_y)) = (roll.sin_cos(), pitch.sin_cos(), yaw.sin_cos());
-    let about_x = [[1.0, 0.0, 0.0], [0.0, cos_r, -sin_r], [0.0, sin_r, cos_r]];
-    let about_y = [[cos_p, 0.0, sin_p], [0.0, 1.0, 0.0], [-sin_p, 0.0, cos_p]];
-    let about_z = [[cos_y, -sin_y, 0.0], [sin_y, cos_y, 0.0], [0.0, 0.0, 1.0]];
-    product(&about_z, &product(&about_y, &about_x))
+fn add_sums(actions: &mut [Vec<f32>], radians: f64) {
+    let mut axes = Matrix::IDENTITY;
+    let mut moved = [0.0; 3];
+    for action in actions {
+        let step: Vec<f64> = action.iter().take(MOTION).map(|&value| f64::from(value)).collect();
+        for (moved, part) in moved.iter_mut().zip(axes.apply([step[0], step[1], step[2]])) {
+            *moved += part;
+        }
+        let angles = [3, 4, 5].map(|index| radians * step[index]);
+        axes = axes.times(&Matrix::from_angles(angles));
+        let turned = axes.rotation_vector().map(|angle| angle / radians);
+        let sums = moved.into_iter().chain(turned);
+        action.extend(sums.map(|sum| (SUM_SCALE * sum) as f32));
+    }
 }
 
-fn product(left: &Matrix, right: &Matrix) -> Matrix {
-    let entry = |row: usize, column: usize| (0..3).map(|inner| left[row][inner] * right[inner][column]).sum();
-    std::array::from_fn(|row| std::array::from_fn(|column| entry(row, column)))
-}
-
-/// Returns the axis of a rotation, as long as its angle.
-fn rotation_vector(rotation: &Matrix) -> [f64; 3] {
-    let [[r00, r01, r02], [r10, r11, r12], [r20, r21, r22]] = *rotation;
-    let doubled_axis = [r21 - r12, r02 - r20, r10 - r01];
-    let doubled_sine = doubled_axis.iter().map(|value| value * value).sum::<f64>().sqrt();
-    let angle = doubled_sine.atan2(r00 + r11 + r22 - 1.0);
-    let factor = if doubled_sine < 1e-9 { 0.5 } else { angle / doubled_sine };
-    doubled_axis.map(|value| factor * value)
+/// Returns sine and cosine of each wave at a share of the way between the limits, -1 to 1.
+fn waves(share: f64) -> impl Iterator<Item = f32> {
+    WAVES.into_iter().flat_map(move |wave| {
+        let (sine, cosine) = (wave * FRAC_PI_2 * share).sin_cos();
+        [sine as f32, cosine as f32]
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::f64::consts::FRAC_PI_2;
-
     use super::*;
 
     const QUARTER_TURNS: ActionReference = ActionReference::GivenFrame { radians: FRAC_PI_2 };
 
     fn extended(actions: &[[f32; 7]]) -> Vec<Vec<f32>> {
         let mut actions: Vec<Vec<f32>> = actions.iter().map(|action| action.to_vec()).collect();
-        QUARTER_TURNS.extend(&mut actions);
+        QUARTER_TURNS.extend(&mut actions, &[]);
         actions
     }
 
@@ -138,9 +158,36 @@ mod tests {
     }
 
     #[test]
+    fn the_pose_in_the_world_is_zero_where_it_is_not_known() {
+        let limits = PoseLimits {
+            meters: 0.1,
+            radians: FRAC_PI_2,
+            low: [-1.0; 6],
+            high: [1.0; 6],
+        };
+        let reference = ActionReference::World(limits);
+        let step = vec![vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5]];
+        let extended = |pose| {
+            let mut actions = step.clone();
+            reference.extend(&mut actions, &reference.poses_after(pose, &step));
+            actions
+        };
+        let (known, unknown) = (
+            extended(Some(GripperPose([0.4, 0.0, 0.0, 0.0, 0.0, 0.0]))),
+            extended(None),
+        );
+        assert_eq!(known[0].len(), reference.network_dimensions(7));
+        assert_eq!(known[0][..13], unknown[0][..13]);
+        assert!(unknown[0][13..].iter().all(|&value| value == 0.0));
+        // Moved by 0.1 to 0.5, which is half of the way to the limit: an eighth of the longest wave.
+        let eighth = std::f32::consts::FRAC_1_SQRT_2;
+        assert!(known[0][13..15].iter().all(|value| (value - eighth).abs() < 1e-6));
+    }
+
+    #[test]
     fn released_models_see_each_step_alone() {
         let mut actions = vec![vec![1.0; 7]];
-        ActionReference::default().extend(&mut actions);
+        ActionReference::default().extend(&mut actions, &[]);
         assert_eq!(actions, [vec![1.0; 7]]);
         assert_eq!(ActionReference::default().network_dimensions(7), 7);
         assert_eq!(QUARTER_TURNS.network_dimensions(7), 13);

@@ -145,7 +145,7 @@ impl Predict {
             let missing = chunk - request.actions.len();
             let last = request.actions.last().into_iter().cycle().take(missing).cloned();
             let padded: Vec<Vec<f32>> = request.actions.iter().cloned().chain(last).collect();
-            self.config.scaled_actions(&padded)
+            self.config.network_actions(&padded, request.state.gripper_pose)
         });
         let actions = TensorData::new::<f32, _>(actions.collect(), [batch, chunk, self.config.network_action_dim()]);
         let contexts: Vec<&[Frame]> = requests
@@ -192,6 +192,7 @@ impl Predict {
         let context = seen.skip(frames.len()).collect();
         let next_state = WorldState {
             context: vec![context],
+            gripper_pose: self.config.pose_after(state.gripper_pose, request.actions),
             seed: state.seed,
             chunk_index: state.chunk_index + 1,
         };
@@ -207,10 +208,16 @@ impl WorldModel for Predict {
         &self.config.spec
     }
 
-    fn start(&self, context: Vec<Vec<Frame>>, seed: u64) -> Result<WorldState, WorldModelError> {
+    fn start(
+        &self,
+        context: Vec<Vec<Frame>>,
+        proprioception: &[f32],
+        seed: u64,
+    ) -> Result<WorldState, WorldModelError> {
         self.config.spec.check_context(&context)?;
         Ok(WorldState {
             context,
+            gripper_pose: self.config.starting_pose(proprioception)?,
             seed,
             chunk_index: 0,
         })
@@ -236,6 +243,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::diffusion::SigmaTable;
+    use crate::gripper_pose::{GripperPose, PoseLimits};
+    use crate::pipeline::ActionReference;
     use crate::world_model::ActionDimension;
 
     fn config() -> PredictConfig {
@@ -283,7 +292,7 @@ pub(crate) mod tests {
             .map(|index| (index * 7 + seed as usize * 31) as u8)
             .collect();
         let frame = Frame::from_rgb8(16, 24, &pixels).expect("the size fits");
-        model.start(vec![vec![frame]], seed).expect("the context fits")
+        model.start(vec![vec![frame]], &[], seed).expect("the context fits")
     }
 
     fn actions(count: usize, offset: f32) -> Vec<Vec<f32>> {
@@ -347,6 +356,52 @@ pub(crate) mod tests {
             ..state
         };
         assert_ne!(first.frames, predict_one(&model, &later, &actions(8, 0.0)).frames);
+    }
+
+    #[test]
+    fn the_gripper_is_where_the_actions_of_all_chunks_have_brought_it() {
+        let mut config = config();
+        config.action_reference = ActionReference::World(PoseLimits {
+            meters: 0.01,
+            radians: 0.2,
+            low: [-1.0; 6],
+            high: [1.0; 6],
+        });
+        if let Some(action) = &mut config.dit.conditioning.action {
+            action.action_dim = config.action_reference.network_dimensions(7);
+        }
+        let device = Device::flex();
+        let networks = config.init(&device).map(&mut Shaken);
+        let model = Predict::new(config, networks, None, None, &device).expect("the config is valid");
+        let frame = start(&model, 1).context[0][0].clone();
+        let begin = |proprioception: &[f32]| model.start(vec![vec![frame.clone()]], proprioception, 1);
+        let forward = |count: usize| vec![vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]; count];
+
+        let told = begin(&[0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0]).expect("the state fits");
+        let first = predict_one(&model, &told, &forward(8));
+        let second = predict_one(&model, &first.next_state, &forward(3));
+        let GripperPose(pose) = second.next_state.gripper_pose.expect("the start is known");
+        let expected = [0.1 + 11.0 * 0.01, 0.0, 0.2, 0.0, 0.0, 0.0];
+        assert!(
+            pose.iter()
+                .zip(expected)
+                .all(|(found, expected)| (found - expected).abs() < 1e-6),
+            "{pose:?}"
+        );
+
+        let not_told = begin(&[]).expect("it need not be known");
+        assert_eq!(
+            predict_one(&model, &not_told, &forward(8)).next_state.gripper_pose,
+            None
+        );
+        assert_ne!(predict_one(&model, &not_told, &forward(8)).frames, first.frames);
+        for (wrong, found) in [(vec![0.0; 3], "3 values"), (vec![f32::NAN; 6], "NaN")] {
+            let message = begin(&wrong).expect_err("no such state").to_string();
+            assert!(
+                message.contains(found) && message.contains("proprioception"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

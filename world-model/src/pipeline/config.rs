@@ -9,8 +9,9 @@ use super::error::PipelineError;
 use crate::checkpoint::CheckpointSource;
 use crate::diffusion::{SamplerConfig, SchedulerKind};
 use crate::dit::{ActionGrouping, Dit, DitConfig};
+use crate::gripper_pose::GripperPose;
 use crate::vae::{WanVae, WanVaeConfig};
-use crate::world_model::{ActionDimension, WorldModelSpec};
+use crate::world_model::{ActionDimension, WorldModelError, WorldModelSpec};
 
 /// Most denoising steps; released models use 35.
 const MAX_STEPS: usize = 1000;
@@ -154,11 +155,47 @@ impl PredictConfig {
     }
 
     /// Multiplies the actions since the given frame by the factors of the spec and adds what [`ActionReference`] says:
-    /// what the network sees.
+    /// what the network sees. The pose is that of the gripper in the given frame.
     ///
     /// # Panics
     /// If an action has another number of values than the spec.
-    pub fn scaled_actions(&self, actions: &[Vec<f32>]) -> Vec<f32> {
+    pub fn network_actions(&self, actions: &[Vec<f32>], pose: Option<GripperPose>) -> Vec<f32> {
+        let poses = self.action_reference.poses_after(pose, actions);
+        let mut scaled = self.scaled_actions(actions);
+        self.action_reference.extend(&mut scaled, &poses);
+        scaled.concat()
+    }
+
+    /// Returns where actions bring a gripper; nothing for a network that does not ask.
+    pub fn pose_after(&self, pose: Option<GripperPose>, actions: &[Vec<f32>]) -> Option<GripperPose> {
+        let poses = self.action_reference.poses_after(pose, actions);
+        poses.last().copied().unwrap_or(pose)
+    }
+
+    /// Reads the pose at an episode's start from the robot's state; nothing if that is empty, or if the network does not
+    /// ask.
+    ///
+    /// # Errors
+    /// [`WorldModelError::Proprioception`] if it has too few values, or one that is not finite.
+    pub fn starting_pose(&self, proprioception: &[f32]) -> Result<Option<GripperPose>, WorldModelError> {
+        let asks = matches!(self.action_reference, ActionReference::World(_));
+        if !asks || proprioception.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |found: String| WorldModelError::Proprioception {
+            model: self.spec.name.clone(),
+            found,
+        };
+        let pose = proprioception
+            .first_chunk::<6>()
+            .ok_or_else(|| wrong(format!("{} values", proprioception.len())))?;
+        match pose.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(wrong(format!("a value of {value}"))),
+            None => Ok(Some(GripperPose(pose.map(f64::from)))),
+        }
+    }
+
+    fn scaled_actions(&self, actions: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let scaled = |action: &Vec<f32>| -> Vec<f32> {
             assert_eq!(
                 action.len(),
@@ -171,9 +208,7 @@ impl PredictConfig {
                 .map(|(value, dimension)| value * dimension.scale)
                 .collect()
         };
-        let mut scaled: Vec<Vec<f32>> = actions.iter().map(scaled).collect();
-        self.action_reference.extend(&mut scaled);
-        scaled.concat()
+        actions.iter().map(scaled).collect()
     }
 
     /// Checks a config from a checkpoint against the number of tensors in it, before networks of that size are built.
@@ -297,6 +332,13 @@ impl PredictConfig {
                 "a finite number".into()
             })?;
         }
+        if let ActionReference::World(limits) = self.action_reference
+            && let Some(what) = limits.wrong()
+        {
+            self.require(what, &"such a value", false, || {
+                "positive factors, and low values below the high ones".to_owned()
+            })?;
+        }
         let dimensions = self.network_action_dim();
         let expected =
             || format!("{dimensions} (dimensions of the spec's action, and those that action_reference adds)");
@@ -306,6 +348,13 @@ impl PredictConfig {
             action.action_dim == dimensions,
             expected,
         )?;
+        if let Some(map) = &action.map {
+            let [_, _, rows, columns] = self.latent_shape();
+            let tokens = (rows / self.dit.patch_spatial) * (columns / self.dit.patch_spatial);
+            let fits = map.tokens == tokens && matches!(action.grouping, ActionGrouping::PerLatentFrame { .. });
+            let expected = || format!("{tokens} (tokens of a frame), with actions grouped per latent frame");
+            self.require("the tokens of the map of actions", &map.tokens, fits, expected)?;
+        }
         match action.grouping {
             ActionGrouping::PerLatentFrame {
                 temporal_compression_ratio: ratio,

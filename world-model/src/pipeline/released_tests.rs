@@ -39,7 +39,7 @@ fn predict(path: &Path, dtype: DType) -> Predict {
 fn first_chunk(model: &Predict) -> Vec<Frame> {
     let pixels: Vec<u8> = (0..32 * 48 * 3).map(|index| (index * 7) as u8).collect();
     let frame = Frame::from_rgb8(32, 48, &pixels).expect("the size fits");
-    let state = model.start(vec![vec![frame]], 0).expect("the context fits");
+    let state = model.start(vec![vec![frame]], &[], 0).expect("the context fits");
     let actions: Vec<Vec<f32>> = (0..12).map(|step| vec![0.01 * step as f32; 7]).collect();
     let request = PredictionRequest {
         state: &state,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use worldloop_world_model::WorldModelError;
 use worldloop_world_model::checkpoint::CheckpointError;
 use worldloop_world_model::pipeline::PipelineError;
 use worldloop_world_model_data::DatasetError;
@@ -20,6 +21,9 @@ pub enum TrainingError {
     /// A world model can't be used.
     #[error(transparent)]
     World(#[from] PipelineError),
+    /// A recorded moment is not one that a world model can start from.
+    #[error(transparent)]
+    Start(#[from] WorldModelError),
     /// A file could not be read.
     #[error("`{path}` can't be read: check that it exists and that you may read it")]
     Read {

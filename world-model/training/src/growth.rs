@@ -14,10 +14,10 @@ const ADDING: [&str; 3] = [
     "mlp.layer2.weight",
 ];
 
-/// Builds a network of the given sizes, which has more blocks, more values per action, or both.
+/// Builds a network of the given sizes, which has more blocks, more values per action, a map of actions, or all of them.
 ///
-/// Behind each block of `after` stands a copy of it that changes nothing yet, and nothing yet depends on the new values of
-/// an action.
+/// Behind each block of `after` stands a copy of it that changes nothing yet, nothing yet depends on the new values of an
+/// action, and a fresh map adds nothing.
 ///
 /// # Panics
 /// If the sizes are not those of `small` with one block more for each of `after`.
@@ -29,7 +29,10 @@ pub(crate) fn grow(small: &Dit, sizes: &DitConfig, after: &[usize], device: &Dev
     let origins = origins(sizes.num_blocks - after.len(), after);
     for parameter in &mut grown.0 {
         let (path, is_new) = origin(&parameter.path, &origins);
-        let source = known[path.as_str()];
+        // What the small network has nothing of adds nothing yet.
+        let Some(source) = known.get(path.as_str()) else {
+            continue;
+        };
         parameter.weights = if is_new && ADDING.iter().any(|adding| path.ends_with(adding)) {
             vec![0.0; source.weights.len()]
         } else if source.shape == parameter.shape {
@@ -82,7 +85,7 @@ fn with_more_rows(source: &Parameter, wanted: &Parameter, sizes: &DitConfig) -> 
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Distribution, Tensor, Tolerance};
-    use worldloop_world_model::dit::{DitInput, FrameCondition};
+    use worldloop_world_model::dit::{ActionMapConfig, DitInput, FrameCondition};
 
     use super::*;
 
@@ -95,6 +98,7 @@ mod tests {
         sizes.num_blocks = 5;
         let action = sizes.conditioning.action.as_mut().expect("it takes actions");
         action.action_dim = 9;
+        action.map = Some(ActionMapConfig::new(4, 6, 3));
         let grown = grow(&small, &sizes, &[0, 1, 1], &device);
 
         let actions = Tensor::<3>::random([1, 8, 9], Distribution::Default, &device);

@@ -13,7 +13,7 @@ use worldloop_world_model::dit::DitConfig;
 use worldloop_world_model::judge::{FrameJudge, Judge, JudgeRequest};
 use worldloop_world_model::pipeline::ActionReference;
 use worldloop_world_model::vae::WanVaeConfig;
-use worldloop_world_model::{Frame, PredictionRequest, WorldModel};
+use worldloop_world_model::{Frame, GripperPose, PoseLimits, PredictionRequest, WorldModel};
 use worldloop_world_model_data::{
     ActionInfo, CameraInfo, DatasetInfo, Episode, EpisodeInfo, EpisodeWriter, FORMAT_VERSION,
 };
@@ -42,6 +42,7 @@ fn record(folder: &Path) {
             height: SIZE,
         }],
         actions: (0..7).map(action).collect(),
+        proprioception: (0..6).map(action).collect(),
         action_frame: "gripper".into(),
         frame_rate_hz: 5.0,
     };
@@ -77,9 +78,24 @@ fn episode(seed: u64) -> Episode {
         frames: BTreeMap::from([("third_person".to_string(), frames)]),
         rewards: vec![0.0; STEPS],
         actions,
+        proprioception: places.iter().map(|&place| pose_at(place)).collect(),
         successes: places.iter().map(|&place| place > 8.0).collect(),
         progress: places.iter().map(|&place| place / 11.0).collect(),
     }
+}
+
+/// The square is a gripper that moves a pixel per millimetre.
+fn pose_at(place: f32) -> Vec<f32> {
+    vec![0.001 * place, 0.0, 0.0, 0.0, 0.0, 0.0]
+}
+
+fn in_the_world() -> ActionReference {
+    ActionReference::World(PoseLimits {
+        meters: 0.002,
+        radians: 0.2,
+        low: [0.0, -1.0, -1.0, -0.5, -0.5, -0.5],
+        high: [0.011, 1.0, 1.0, 0.5, 0.5, 0.5],
+    })
 }
 
 fn frame(place: f32) -> RgbImage {
@@ -309,13 +325,15 @@ fn a_grown_world_begins_where_the_small_one_ended() {
     };
     let (small_loss, small_size) = first_loss(&config);
     config.new_blocks_after = vec![0, 1];
-    config.action_reference = ActionReference::GivenFrame { radians: 0.2 };
-    let (loss, size) = first_loss(&config);
-    assert!(
-        (loss - small_loss).abs() < 1e-4 * small_loss,
-        "{loss}, small {small_loss}"
-    );
-    assert!(size > small_size, "{size} weights, small {small_size}");
+    for reference in [ActionReference::GivenFrame { radians: 0.2 }, in_the_world()] {
+        config.action_reference = reference;
+        let (loss, size) = first_loss(&config);
+        assert!(
+            (loss - small_loss).abs() < 1e-4 * small_loss,
+            "{loss}, small {small_loss}"
+        );
+        assert!(size > small_size, "{size} weights, small {small_size}");
+    }
     config.new_blocks_after = vec![7];
     let mut proceed = |_| ControlFlow::Continue(());
     let error = WorldObjective::new(config, &mut Preparation::new(&mut proceed), &Device::flex());
@@ -397,6 +415,69 @@ fn resumed_world_equals_uninterrupted_world() {
 }
 
 #[test]
+fn a_world_that_is_told_where_the_gripper_is_learns_to_look_there() {
+    let folder = prepared();
+    let mut config = world_config(
+        &folder.path().join("data"),
+        folder.path().join("vae/vae.safetensors"),
+        40,
+    );
+    config.action_reference = in_the_world();
+    if let Some(action) = &mut config.dit.conditioning.action {
+        action.action_dim = config.action_reference.network_dimensions(7);
+    }
+    let run = folder.path().join("world");
+    train(|| world_objective(&config), 40, &run, None);
+    let (first, last) = first_and_last_loss(&run);
+    assert!(last < 0.9 * first, "{first} {last}");
+
+    let model = load_world(&run.join("world.safetensors"), &Device::flex()).expect("readable");
+    let actions = vec![vec![0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]; 8];
+    let predicted = |proprioception: &[f32]| {
+        let first = Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(1.0).as_raw()).expect("the size fits");
+        let state = &model
+            .start(vec![vec![first]], proprioception, 1)
+            .expect("the start fits");
+        let request = PredictionRequest {
+            state,
+            actions: &actions,
+        };
+        model.predict(&[request]).expect("a prediction").remove(0)
+    };
+    let (told, elsewhere, not_told) = (predicted(&pose_at(1.0)), predicted(&pose_at(3.0)), predicted(&[]));
+    assert_ne!(told.frames, elsewhere.frames);
+    assert_ne!(told.frames, not_told.frames);
+    assert_eq!(not_told.next_state.gripper_pose, None);
+    let GripperPose([x, ..]) = told.next_state.gripper_pose.expect("it was told");
+    assert!((x - 0.009).abs() < 1e-6, "{x}: 8 steps of 1 mm from 1 mm");
+}
+
+#[test]
+fn recordings_without_robot_states_are_refused_where_the_gripper_is_to_be_known() {
+    let folder = prepared();
+    let data = folder.path().join("data");
+    let mut config = world_config(&data, folder.path().join("vae/vae.safetensors"), 1);
+    config.action_reference = in_the_world();
+    if let Some(action) = &mut config.dit.conditioning.action {
+        action.action_dim = config.action_reference.network_dimensions(7);
+    }
+    for name in ["dataset.json".to_owned()]
+        .into_iter()
+        .chain((0..6).map(|index| format!("episode-{index:06}.json")))
+    {
+        let path = data.join(name);
+        let text = std::fs::read(&path).expect("readable");
+        let mut json: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        json.as_object_mut().expect("an object").remove("proprioception");
+        std::fs::write(&path, json.to_string()).expect("writable");
+    }
+    let mut proceed = |_| ControlFlow::Continue(());
+    let error = WorldObjective::new(config, &mut Preparation::new(&mut proceed), &Device::flex());
+    let error = error.expect_err("there are no states").to_string();
+    assert!(error.contains("record them again"), "{error}");
+}
+
+#[test]
 fn the_world_learns_is_measured_and_predicts_from_its_checkpoint() {
     let folder = prepared();
     let config = world_config(
@@ -432,7 +513,7 @@ fn the_world_learns_is_measured_and_predicts_from_its_checkpoint() {
         (8, "a0")
     );
     let first = Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(3.0).as_raw()).expect("the size fits");
-    let state = model.start(vec![vec![first]], 1).expect("the context fits");
+    let state = model.start(vec![vec![first]], &[], 1).expect("the context fits");
     let actions = vec![vec![0.5; 7]; 3];
     let predicted = model
         .predict(&[PredictionRequest {

@@ -18,6 +18,7 @@ use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
 use crate::vae::device_of;
+use crate::world::starting_pose;
 
 /// Episodes that are predicted together.
 const BATCH: usize = 16;
@@ -58,7 +59,7 @@ impl PredictedContexts {
         let mut latents = KeptLatents::default();
         for (batch, chains) in chains.chunks(BATCH).enumerate() {
             let random = StepRandom::new(0, batch as u64, 8);
-            predict_chains(recordings, store, model, chains, random, &mut latents);
+            predict_chains(recordings, store, model, chains, random, &mut latents)?;
             preparation.report("predict contexts", latents.len(), windows.len())?;
         }
         if let Some(file) = &file {
@@ -117,7 +118,7 @@ fn predict_chains(
     chains: &[Vec<usize>],
     mut random: StepRandom,
     latents: &mut KeptLatents,
-) {
+) -> Result<(), TrainingError> {
     let device = device_of(&model.networks().dit);
     let source = |chain: &Vec<usize>, depth: usize| -> (&Episode, Window, Crop) {
         let window = store.windows[chain[depth]];
@@ -129,18 +130,22 @@ fn predict_chains(
     for depth in 0..longest.saturating_sub(1) {
         // Longest first: those that go on are the first ones.
         let going_on = chains.iter().filter(|chain| chain.len() > depth + 1).count();
-        let actions = chains[..going_on].iter().flat_map(|chain| {
-            let (episode, window, _) = source(chain, depth);
-            model
-                .config()
-                .scaled_actions(&episode.actions[window.start..window.start + window.actions])
-        });
-        let input = chunk_input(model, frames.narrow(0, 0, going_on), actions.collect(), &mut random);
+        let actions = chains[..going_on]
+            .iter()
+            .map(|chain| {
+                let (episode, window, _) = source(chain, depth);
+                let pose = starting_pose(model.config(), episode, window.start)?;
+                let taken = &episode.actions[window.start..window.start + window.actions];
+                Ok(model.config().network_actions(taken, pose))
+            })
+            .collect::<Result<Vec<_>, TrainingError>>()?;
+        let input = chunk_input(model, frames.narrow(0, 0, going_on), actions.concat(), &mut random);
         let video = model.predict_chunk(input, |_| {}).video;
         let [_, _, count, _, _] = video.dims();
         frames = video.narrow(2, count - 1, 1).clamp(-1.0, 1.0);
         latents.push(model.networks().vae.encode_latents(frames.clone()));
     }
+    Ok(())
 }
 
 /// Returns a number that changes with the model, the recordings and the chosen windows.

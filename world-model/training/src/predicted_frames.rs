@@ -11,6 +11,7 @@ use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
 use crate::vae::device_of;
+use crate::world::recorded_pose;
 
 /// Stretches that are predicted together.
 const BATCH: usize = 8;
@@ -69,7 +70,7 @@ pub(crate) fn predict_frames(
             .collect();
         left -= left.min(BATCH);
         if !batch.is_empty() {
-            predict_batch(recordings, model, &batch, &mut random, &device, &mut found);
+            predict_batch(recordings, model, &batch, &mut random, &device, &mut found)?;
         }
         preparation.report("predict stretches", stretches - left, stretches)?;
     }
@@ -83,7 +84,7 @@ fn predict_batch(
     random: &mut StepRandom,
     device: &Device,
     found: &mut Vec<PredictedFrame>,
-) {
+) -> Result<(), TrainingError> {
     let config = model.config();
     let chunk = config.spec.chunk_length;
     let first_stretch = found.iter().map(|frame| frame.stretch + 1).max().unwrap_or(0);
@@ -92,17 +93,24 @@ fn predict_batch(
         .map(|(episode, window)| (*episode, *window, recordings.whole()))
         .collect();
     let mut frames = recordings.clips(&sources, 1, device);
+    let mut poses = batch
+        .iter()
+        .map(|(episode, window)| recorded_pose(config, episode, window.start))
+        .collect::<Result<Vec<_>, _>>()?;
     for index in 0..CHUNKS {
-        let actions = batch.iter().flat_map(|(episode, window)| {
+        let actions = batch.iter().zip(&mut poses).flat_map(|((episode, window), pose)| {
             let action = |offset: usize| episode.actions[window.start + offset.min(window.actions - 1)].clone();
             let rows: Vec<Vec<f32>> = (index * chunk..(index + 1) * chunk).map(action).collect();
-            config.scaled_actions(&rows)
+            let seen = config.network_actions(&rows, *pose);
+            *pose = config.pose_after(*pose, &rows);
+            seen
         });
         let input = chunk_input(model, frames, actions.collect(), random);
         let video = model.predict_chunk(input, |_| {}).video.clamp(-1.0, 1.0);
         frames = video.clone().narrow(2, chunk, 1);
         collect(video, batch, index * chunk, first_stretch, found);
     }
+    Ok(())
 }
 
 /// Keeps the frames that a recorded one corresponds to; frame `k` of the video is the one after `before + k` actions.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use worldloop_world_model::GripperPose;
 use worldloop_world_model::pipeline::{Predict, PredictConfig, PredictNetworks};
 use worldloop_world_model_data::{Episode, Window};
 
@@ -15,7 +16,7 @@ use crate::picture::{ClipView, draw_comparison};
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
 use crate::vae::device_of;
-use crate::world::idle_actions;
+use crate::world::{idle_actions, recorded_pose};
 
 /// Windows that an evaluation predicts.
 const WINDOWS: usize = 16;
@@ -75,11 +76,11 @@ impl WorldValidation {
                 });
             }
         };
-        let short = Batch::new(recordings, &self.short, self.chunk, &device);
+        let short = Batch::new(recordings, config, &self.short, self.chunk, &device)?;
         let mut evaluation = self.short_predictions(&model, &short, picture)?;
         self.action_sensitivity(&model, &short, &mut evaluation);
         if !self.long.is_empty() {
-            let long = Batch::new(recordings, &self.long, CHUNKS * self.chunk, &device);
+            let long = Batch::new(recordings, config, &self.long, CHUNKS * self.chunk, &device)?;
             let predicted = long.predict(&model, &long.actions, CHUNKS);
             let last = (CHUNKS - 1) * self.chunk;
             let error = long.last_chunk_error(&predicted, last);
@@ -156,13 +157,21 @@ fn spread(windows: &[Window], count: usize) -> Vec<Window> {
 struct Batch {
     truth: Vec<f32>,
     actions: Vec<Vec<Vec<f32>>>,
+    /// Where the gripper is in each clip's first frame.
+    poses: Vec<Option<GripperPose>>,
     frames: usize,
     size: [usize; 2],
     device: Device,
 }
 
 impl Batch {
-    fn new(recordings: &Recordings, windows: &[Window], actions: usize, device: &Device) -> Self {
+    fn new(
+        recordings: &Recordings,
+        config: &PredictConfig,
+        windows: &[Window],
+        actions: usize,
+        device: &Device,
+    ) -> Result<Self, TrainingError> {
         let sources: Vec<(&Episode, Window, Crop)> = windows
             .iter()
             .map(|window| (&recordings.validation[window.episode], *window, recordings.whole()))
@@ -170,13 +179,17 @@ impl Batch {
         let taken = sources
             .iter()
             .map(|(episode, window, _)| episode.actions[window.start..][..actions].to_vec());
-        Self {
+        let poses = sources
+            .iter()
+            .map(|(episode, window, _)| recorded_pose(config, episode, window.start));
+        Ok(Self {
             truth: to_vec(recordings.clips(&sources, actions + 1, device)),
             actions: taken.collect(),
+            poses: poses.collect::<Result<_, _>>()?,
             frames: actions + 1,
             size: recordings.size(),
             device: device.clone(),
-        }
+        })
     }
 
     fn shape(&self) -> [usize; 5] {
@@ -189,13 +202,17 @@ impl Batch {
         let chunk = config.spec.chunk_length;
         let truth = Tensor::<5>::from_data(TensorData::new(self.truth.clone(), self.shape()), &self.device);
         let mut clips = vec![truth.narrow(2, 0, 1)];
+        let mut poses = self.poses.clone();
         for index in 0..chunks {
             let frames = clips[index].clone();
             let [_, _, count, _, _] = frames.dims();
             let last = frames.narrow(2, count - 1, 1).clamp(-1.0, 1.0);
-            let taken = actions
-                .iter()
-                .flat_map(|actions| config.scaled_actions(&actions[index * chunk..][..chunk]));
+            let taken = actions.iter().zip(&mut poses).flat_map(|(actions, pose)| {
+                let actions = &actions[index * chunk..][..chunk];
+                let seen = config.network_actions(actions, *pose);
+                *pose = config.pose_after(*pose, actions);
+                seen
+            });
             let mut random = StepRandom::new(0, index as u64, 4);
             let input = chunk_input(model, last, taken.collect(), &mut random);
             clips.push(

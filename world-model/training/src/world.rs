@@ -16,12 +16,12 @@ use worldloop_world_model::diffusion::{
     FlowStart, NetworkTime, SamplerConfig, SchedulerKind, SigmaTable, add_noise, velocity,
 };
 use worldloop_world_model::dit::{
-    ActionConfig, ActionGrouping, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
+    ActionConfig, ActionGrouping, ActionMapConfig, ConditioningConfig, Dit, DitConfig, DitInput, FrameCondition,
 };
 use worldloop_world_model::pipeline::{ActionReference, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
 use worldloop_world_model::vae::{WanVae, WanVaeConfig};
-use worldloop_world_model::{ActionDimension, WorldModelSpec};
-use worldloop_world_model_data::{action_statistics, hold_still};
+use worldloop_world_model::{ActionDimension, GripperPose, WorldModelSpec};
+use worldloop_world_model_data::{Episode, action_statistics, hold_still};
 
 use crate::config::{TrainerConfig, require};
 use crate::error::TrainingError;
@@ -62,6 +62,8 @@ pub struct WorldTrainingConfig {
     pub sampler: SamplerConfig,
     /// What the network is told of a motion.
     pub action_reference: ActionReference,
+    /// What actions add to each token by its place in the frame, for a network that is to have it.
+    pub action_map: Option<ActionMapConfig>,
     /// Tokens of the all-zero text.
     pub text_tokens: usize,
     /// Actions per chunk.
@@ -80,6 +82,8 @@ pub struct WorldTrainingConfig {
     pub predicted_contexts: usize,
     /// Share of samples that start from such a frame.
     pub predicted_share: f32,
+    /// Share of samples that do not know where the gripper is in the world, for `action_reference` `world`.
+    pub unknown_pose_share: f32,
     /// Largest deviation of the noise on the given latents.
     pub context_noise: f32,
 }
@@ -104,6 +108,7 @@ impl Default for WorldTrainingConfig {
                 ..SamplerConfig::default()
             },
             action_reference: ActionReference::default(),
+            action_map: None,
             text_tokens: 1,
             chunk: 8,
             window_stride: 1,
@@ -113,6 +118,7 @@ impl Default for WorldTrainingConfig {
             motion_weight: 4.0,
             predicted_contexts: 0,
             predicted_share: 0.4,
+            unknown_pose_share: 0.1,
             context_noise: 0.05,
         }
     }
@@ -219,6 +225,8 @@ pub struct WorldObjective {
     channel_weights: Vec<f32>,
     recordings: Recordings,
     store: LatentStore,
+    /// Where the gripper is at the start of each window, as far as it can be known in an episode that began earlier.
+    poses: Vec<Option<GripperPose>>,
     contexts: PredictedContexts,
     validation: WorldValidation,
 }
@@ -242,8 +250,15 @@ impl WorldObjective {
             config.grow_from(model.config())?;
             initial = Some((model, path));
         }
+        if let (Some(map), Some(action)) = (config.action_map, &mut config.dit.conditioning.action) {
+            action.map = Some(map);
+        }
         let predict = config.predict(vae_config, &recordings)?;
         let windows = recordings.windows(&recordings.training, config.chunk, config.window_stride)?;
+        let poses = windows
+            .iter()
+            .map(|window| starting_pose(&predict, &recordings.training[window.episode], window.start))
+            .collect::<Result<Vec<_>, _>>()?;
         let store = LatentStore::encode(&recordings, &vae, &config.vae, windows, preparation)?;
         let validation = WorldValidation::new(&recordings, config.chunk)?;
         let contexts = match &initial {
@@ -270,6 +285,7 @@ impl WorldObjective {
             channel_weights,
             recordings,
             store,
+            poses,
             contexts,
             validation,
         })
@@ -283,6 +299,8 @@ impl WorldObjective {
     /// Draws a batch: latents, noise, and times; actions; latents of the given frame as the network gets them.
     fn batch(&self, step: u64, device: &Device) -> Batch {
         let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
+        // Of their own, so that a world that is told poses sees the same samples as one that is not.
+        let mut unknown = StepRandom::new(self.config.trainer.seed, step, 9);
         let size = self.config.batch_size;
         let [channels, frames, height, width] = self.store.latents.shape;
         let (plane, one) = (height * width, channels * frames * height * width);
@@ -313,10 +331,9 @@ impl WorldObjective {
             }
             clean.extend(latents.iter().map(|value| value.to_f32()));
             let episode = &self.recordings.training[window.episode];
-            actions.extend(
-                self.predict
-                    .scaled_actions(&episode.actions[window.start..window.start + window.actions]),
-            );
+            let pose = self.poses[position].filter(|_| !unknown.chance(self.config.unknown_pose_share));
+            let taken = &episode.actions[window.start..window.start + window.actions];
+            actions.extend(self.predict.network_actions(taken, pose));
             times.push(self.config.times.sample(&mut random));
         }
         let noise = random.normals(size * one);
@@ -453,6 +470,34 @@ fn describe(config: &WorldTrainingConfig, recordings: &Recordings, [height, widt
         context_frames: 1,
         frame_rate_hz: info.frame_rate_hz,
     }
+}
+
+/// Returns where the actions from an episode's start to a frame have brought the gripper; nothing for a network that
+/// does not ask.
+pub(crate) fn starting_pose(
+    predict: &PredictConfig,
+    episode: &Episode,
+    frame: usize,
+) -> Result<Option<GripperPose>, TrainingError> {
+    let start = recorded_pose(predict, episode, 0)?;
+    Ok(predict.pose_after(start, &episode.actions[..frame]))
+}
+
+/// Returns where the gripper is in a frame; nothing for a network that does not ask.
+pub(crate) fn recorded_pose(
+    predict: &PredictConfig,
+    episode: &Episode,
+    frame: usize,
+) -> Result<Option<GripperPose>, TrainingError> {
+    let asks = matches!(predict.action_reference, ActionReference::World(_));
+    let state = episode.proprioception.get(frame);
+    require(
+        "action_reference",
+        !asks || state.is_some(),
+        || "world with recordings of robot states (record them again), given_frame without".into(),
+        "world, without them",
+    )?;
+    Ok(predict.starting_pose(state.map_or(&[], Vec::as_slice))?)
 }
 
 /// Returns actions that do nothing: motion zero, gripper as it was.

@@ -54,6 +54,19 @@ pub struct ActionConfig {
     pub hidden_dim_in_action_embedder: Option<usize>,
     /// Where actions enter the network; none adds them to the embedding of the time, as every release does.
     pub injection: Option<ActionInjection>,
+    /// What actions add to each token besides, by its place in the frame; no release has it.
+    pub map: Option<ActionMapConfig>,
+}
+
+/// Configuration of an [`ActionMap`](super::ActionMap).
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub struct ActionMapConfig {
+    /// Tokens of a frame.
+    pub tokens: usize,
+    /// Width between the two layers.
+    pub hidden: usize,
+    /// Numbers that stand for what is added to a token, before they are projected to its width.
+    pub rank: usize,
 }
 
 /// Two layers around a GELU in its tanh form.
@@ -168,6 +181,9 @@ impl ActionConfig {
                 self.hidden_dim_in_action_embedder.unwrap_or(1),
             ),
             ("channels of the actions", self.channels().unwrap_or(1)),
+            ("tokens of the map of actions", self.map.map_or(1, |map| map.tokens)),
+            ("width of the map of actions", self.map.map_or(1, |map| map.hidden)),
+            ("rank of the map of actions", self.map.map_or(1, |map| map.rank)),
         ];
         check_sizes(&sizes)
     }

@@ -1,17 +1,19 @@
-//! Actions as tokens beside the text, and as channels beside the latents.
+//! Actions as tokens beside the text, as channels beside the latents, and as a map over the tokens.
 //!
 //! Source: the two ablations of Tab. 20 in the paper of Cosmos-Predict2.5 (arXiv 2511.00062), which scored below the time
 //! embedding. The paper names them and no code is public.
 //! Differs: everything that the name leaves open is a choice made here. Groups of actions are embedded as in the released
 //! class; tokens carry the time of their frame as a sinusoid, because cross-attention has no positions; channels are the
-//! same for every pixel and silent on frame 0 and on given frames.
+//! same for every pixel and silent on frame 0 and on given frames. The map is no part of the paper: told where a gripper is in
+//! the world, a network with rotary positions alone does not know which of its tokens are there.
 
-use burn::module::Module;
+use burn::module::{Initializer, Module};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Int, Tensor};
 
-use super::action::{ActionConfig, ActionGroups, ActionMlp, on_generated_frames};
+use super::action::{ActionConfig, ActionGroups, ActionMapConfig, ActionMlp, on_generated_frames};
 use super::frames::FrameCondition;
-use crate::layers::{sinusoidal_embedding, untracked_cast};
+use crate::layers::{linear_rows, sinusoidal_embedding, untracked_cast};
 
 /// Embeds actions as tokens of the context.
 #[derive(Module, Debug)]
@@ -31,7 +33,37 @@ pub struct ActionChannels {
     groups: ActionGroups,
 }
 
+/// Embeds actions as vectors that are added to the tokens, another one at each place of a frame.
+///
+/// It fits clips of one size.
+#[derive(Module, Debug)]
+pub struct ActionMap {
+    /// Embedding of a group of actions, for all tokens of a frame.
+    pub embedding: ActionMlp,
+    /// Projection to the width of a token.
+    pub projection: Linear,
+    tokens: usize,
+    #[module(skip)]
+    groups: ActionGroups,
+}
+
 impl ActionConfig {
+    /// Initialises the map for a network of the given width; a fresh one adds nothing.
+    pub fn init_map(&self, model_channels: usize, map: ActionMapConfig, device: &Device) -> ActionMap {
+        ActionMap {
+            embedding: ActionMlp {
+                fc1: LinearConfig::new(self.action_dim * self.actions_per_group(), map.hidden).init(device),
+                fc2: LinearConfig::new(map.hidden, map.tokens * map.rank).init(device),
+            },
+            projection: LinearConfig::new(map.rank, model_channels)
+                .with_bias(false)
+                .with_initializer(Initializer::Zeros)
+                .init(device),
+            tokens: map.tokens,
+            groups: self.groups(),
+        }
+    }
+
     /// Initialises the tokens for a network of the given width and context.
     pub fn init_tokens(&self, model_channels: usize, context_channels: usize, device: &Device) -> ActionTokens {
         ActionTokens {
@@ -92,6 +124,25 @@ impl ActionChannels {
         untracked_cast(vectors.swap_dims(1, 2), dtype)
             .reshape([batch, channels, frames, 1, 1])
             .expand([batch, channels, frames, height, width])
+    }
+}
+
+impl ActionMap {
+    /// Embeds the actions of a chunk, one vector per token; zero for frame 0 and frames that are given.
+    ///
+    /// # Shapes
+    /// - actions: `[batch, actions, action_dim]`, as many as the frames of `condition` take
+    /// - output: `[batch, frames, tokens, model_channels]`, the dtype of the weights
+    ///
+    /// # Panics
+    /// If the number of actions or their dimension does not fit.
+    pub fn forward(&self, actions: Tensor<3>, condition: &FrameCondition) -> Tensor<4> {
+        let embedded = self.embedding.forward(self.groups.join(actions, condition.frames()));
+        let dtype = embedded.dtype();
+        let vectors = on_generated_frames(untracked_cast(embedded, DType::F32), condition);
+        let [batch, frames, values] = vectors.dims();
+        let places = untracked_cast(vectors, dtype).reshape([batch, frames, self.tokens, values / self.tokens]);
+        linear_rows(&self.projection, places)
     }
 }
 

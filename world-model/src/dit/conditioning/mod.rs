@@ -1,7 +1,7 @@
 //! What is added to the same network: one part per kind of condition.
 //!
 //! Each part is an `Option` and meets the network at named points: actions add to the time embedding
-//! ([`TimeAddition`]), or are tokens or channels ([`ActionInjection`]); views add channels to the latents, vectors to the modulations and attention between views
+//! ([`TimeAddition`]), or are tokens or channels ([`ActionInjection`]), and may be a map over the tokens ([`ActionMap`]); views add channels to the latents, vectors to the modulations and attention between views
 //! ([`ViewConditions`]); cameras add a projection of their rays to the input of self-attention ([`CameraConfig`]); a
 //! reference image is a second context of the cross-attention. A further kind is a file here, a field in [`ConditioningConfig`], and a call at its point in
 //! [`Dit::forward`](super::Dit::forward) or [`DitBlock::forward`](super::DitBlock::forward).
@@ -17,8 +17,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub use action::{ActionConfig, ActionEmbedder, ActionGrouping, ActionInjection, TimeAddition};
-pub use action_variants::{ActionChannels, ActionTokens};
+pub use action::{ActionConfig, ActionEmbedder, ActionGrouping, ActionInjection, ActionMapConfig, TimeAddition};
+pub use action_variants::{ActionChannels, ActionMap, ActionTokens};
 pub use camera::CameraConfig;
 pub use frames::FrameCondition;
 pub use image::{ImageContextConfig, ImageProjection};
@@ -48,6 +48,8 @@ pub struct Conditioning {
     pub action_tokens: Option<ActionTokens>,
     /// Actions as channels of the latents.
     pub action_channels: Option<ActionChannels>,
+    /// Actions as vectors that are added to the tokens.
+    pub action_map: Option<ActionMap>,
     /// Projection of a reference image's features.
     pub image: Option<ImageProjection>,
     /// What tells views from each other.
@@ -68,6 +70,10 @@ impl ConditioningConfig {
                 .map(|action| action.init_tokens(model_channels, context_channels, device)),
             action_channels: as_channels
                 .map(|(action, channels)| action.init_channels(model_channels, channels, device)),
+            action_map: self
+                .action
+                .as_ref()
+                .and_then(|action| Some(action.init_map(model_channels, action.map?, device))),
             image: self.image.as_ref().map(|image| image.init(model_channels, device)),
             views: self.views.as_ref().map(|views| views.init(model_channels, device)),
         }
