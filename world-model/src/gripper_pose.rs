@@ -1,6 +1,16 @@
 //! Where a position-controlled gripper is after an action.
 
+use std::f64::consts::FRAC_PI_2;
+
 use serde::{Deserialize, Serialize};
+
+/// Waves, in halves of the range between the limits, whose sine and cosine stand for a value of a pose.
+///
+/// The shortest one is shorter than a token of the embedded world is wide, so that places within a token differ.
+const WAVES: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
+
+/// Numbers that stand for a pose in the input of a network.
+pub const POSE_FEATURES: usize = 6 * 2 * WAVES.len();
 
 /// Pose of a gripper in the world: `x, y, z` in metres, then `roll, pitch, yaw` in radians, turned about the moving axes
 /// last to first.
@@ -22,8 +32,24 @@ pub struct PoseLimits {
 }
 
 impl PoseLimits {
+    /// Returns what a network sees of a pose: sine and cosine of each value at several scales; zeros where it is not known.
+    pub fn features(self, pose: Option<GripperPose>) -> [f32; POSE_FEATURES] {
+        let mut features = [0.0; POSE_FEATURES];
+        if let Some(pose) = pose {
+            let angles = self
+                .shares(pose)
+                .into_iter()
+                .flat_map(|share| WAVES.map(|wave| wave * FRAC_PI_2 * share));
+            for (pair, angle) in features.chunks_exact_mut(2).zip(angles) {
+                let (sine, cosine) = angle.sin_cos();
+                pair.copy_from_slice(&[sine as f32, cosine as f32]);
+            }
+        }
+        features
+    }
+
     /// Returns where an action brings the gripper: three values of translation and three of rotation, in its own axes.
-    pub(crate) fn moved(self, GripperPose(pose): GripperPose, action: &[f32]) -> GripperPose {
+    pub fn moved(self, GripperPose(pose): GripperPose, action: &[f32]) -> GripperPose {
         let value = |index: usize| {
             action
                 .get(index)
@@ -47,7 +73,7 @@ impl PoseLimits {
     }
 
     /// Returns where between the limits the values are: -1 at the least, 1 at the greatest.
-    pub(crate) fn shares(self, GripperPose(pose): GripperPose) -> [f64; 6] {
+    fn shares(self, GripperPose(pose): GripperPose) -> [f64; 6] {
         let middle = |index: usize| 0.5 * (self.low[index] + self.high[index]);
         std::array::from_fn(|index| (pose[index] - middle(index)) / (self.high[index] - middle(index)))
     }

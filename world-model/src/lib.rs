@@ -19,7 +19,7 @@ pub mod vae;
 pub mod video;
 pub mod world_model;
 
-pub use gripper_pose::{GripperPose, PoseLimits};
+pub use gripper_pose::{GripperPose, POSE_FEATURES, PoseLimits};
 pub use world_model::{
     ActionDimension, Frame, Prediction, PredictionRequest, WorldModel, WorldModelError, WorldModelSpec, WorldState,
 };

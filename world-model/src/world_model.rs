@@ -91,6 +91,8 @@ pub struct WorldState {
 pub struct Prediction {
     /// Frames per camera, one per action, oldest first.
     pub frames: Vec<Vec<Frame>>,
+    /// Where the gripper is in each of the frames, as far as it is known.
+    pub gripper_poses: Vec<Option<GripperPose>>,
     /// The state after the last of these frames.
     pub next_state: WorldState,
 }

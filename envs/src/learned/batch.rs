@@ -194,8 +194,11 @@ impl LearnedBatch {
         let mut to_judge: Vec<JudgeRequest<'_>> = Vec::new();
         for (job, prediction) in jobs.iter().zip(&predictions) {
             let frames = &prediction.frames[self.world.judge_camera];
-            let new = &frames[frames.len() - job.length..];
-            to_judge.extend(new.iter().map(|frame| job.episode.judge_request(frame)));
+            let new = frames
+                .iter()
+                .zip(&prediction.gripper_poses)
+                .skip(frames.len() - job.length);
+            to_judge.extend(new.map(|(frame, pose)| job.episode.judge_request(frame, *pose)));
         }
         let judgements = self.world.judge(&to_judge)?;
         let mut rest = judgements.as_slice();
@@ -243,9 +246,7 @@ impl EnvBatch for LearnedBatch {
         }
         let episodes = started.iter().filter_map(|(_, lane)| lane.episode.as_ref());
         let camera = self.world.judge_camera;
-        let requests: Vec<_> = episodes
-            .map(|episode| episode.judge_request(&episode.latest()[camera]))
-            .collect();
+        let requests: Vec<_> = episodes.map(|episode| episode.first_judge_request(camera)).collect();
         let judgements = if requests.is_empty() {
             Vec::new()
         } else {

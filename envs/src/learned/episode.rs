@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use worldloop_world_model::judge::{JudgeRequest, Judgement};
-use worldloop_world_model::{Frame, Prediction, PredictionRequest, WorldState};
+use worldloop_world_model::{Frame, GripperPose, Prediction, PredictionRequest, WorldState};
 
 use super::config::LearnedTask;
 use super::frame_image::image_from_frame;
@@ -67,9 +67,10 @@ impl Episode {
         }
     }
 
-    pub(super) fn judge_request<'a>(&'a self, frame: &'a Frame) -> JudgeRequest<'a> {
+    pub(super) fn judge_request<'a>(&'a self, frame: &'a Frame, gripper_pose: Option<GripperPose>) -> JudgeRequest<'a> {
         JudgeRequest {
             frame,
+            gripper_pose,
             task: &self.task.name,
             instruction: &self.instruction,
         }
@@ -77,6 +78,11 @@ impl Episode {
 
     pub(super) fn latest(&self) -> &[Frame] {
         &self.latest
+    }
+
+    /// Asks for the judgement of the first observation.
+    pub(super) fn first_judge_request(&self, camera: usize) -> JudgeRequest<'_> {
+        self.judge_request(&self.latest[camera], self.boundary.gripper_pose)
     }
 
     /// Notes what the judge says of the first observation.

@@ -188,7 +188,11 @@ impl ScriptedWorldModel {
             }
         }
         next_state.chunk_index += 1;
-        Ok(Prediction { frames, next_state })
+        Ok(Prediction {
+            frames,
+            gripper_poses: vec![None; request.actions.len()],
+            next_state,
+        })
     }
 }
 

@@ -171,6 +171,8 @@ impl LearnedWorld {
         let cameras = self.model.spec().cameras.len();
         for (request, prediction) in requests.iter().zip(&predictions) {
             self.check_count("world model", "cameras", cameras, prediction.frames.len())?;
+            let poses = prediction.gripper_poses.len();
+            self.check_count("world model", "gripper poses", request.actions.len(), poses)?;
             for frames in &prediction.frames {
                 self.check_count("world model", "frames", request.actions.len(), frames.len())?;
             }

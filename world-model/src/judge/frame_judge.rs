@@ -104,7 +104,7 @@ impl FrameJudge {
     }
 
     fn judge_batch(&self, requests: &[JudgeRequest<'_>], tasks: &[usize]) -> Vec<Judgement> {
-        let (batch, count) = (requests.len(), self.config.tasks.len());
+        let batch = requests.len();
         let pixels: Vec<f32> = requests
             .iter()
             .flat_map(|request| request.frame.values.iter().copied())
@@ -114,14 +114,16 @@ impl FrameJudge {
             .flat_map(|&task| [self.config.success_offsets.get(task).copied().unwrap_or(0.0), 0.0])
             .collect();
         let offsets = Tensor::<2>::from_data(TensorData::new(offsets, [batch, 2]), &self.device);
-        let one_hot: Vec<f32> = tasks
+        let conditions: Vec<f32> = requests
             .iter()
-            .flat_map(|&task| (0..count).map(move |index| f32::from(u8::from(index == task))))
+            .zip(tasks)
+            .flat_map(|(request, &task)| self.config.condition(task, request.gripper_pose))
             .collect();
         let shape = [batch, 3, self.config.height, self.config.width];
         let frames = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device).clamp(-1.0, 1.0);
-        let one_hot = Tensor::<2>::from_data(TensorData::new(one_hot, [batch, count]), &self.device);
-        let answers = sigmoid(self.network.forward(frames, one_hot) - offsets).into_data();
+        let conditions = TensorData::new(conditions, [batch, self.config.conditions()]);
+        let conditions = Tensor::<2>::from_data(conditions, &self.device);
+        let answers = sigmoid(self.network.forward(frames, conditions) - offsets).into_data();
         let answers: Vec<f32> = answers.iter::<f32>().collect();
         answers
             .chunks_exact(2)
@@ -151,6 +153,7 @@ impl Judge for FrameJudge {
 mod tests {
     use super::*;
     use crate::checkpoint::{CheckpointWriter, SaveDtype};
+    use crate::gripper_pose::{GripperPose, PoseLimits};
     use crate::world_model::Frame;
 
     fn config() -> JudgeNetworkConfig {
@@ -178,6 +181,7 @@ mod tests {
     fn request<'a>(frame: &'a Frame, task: &'a str) -> JudgeRequest<'a> {
         JudgeRequest {
             frame,
+            gripper_pose: None,
             task,
             instruction: "",
         }
@@ -194,6 +198,30 @@ mod tests {
             assert!((alone.success_probability - together.success_probability).abs() < 1e-6);
             assert!((0.0..=1.0).contains(&together.progress));
         }
+    }
+
+    #[test]
+    fn a_judge_that_sees_poses_judges_by_them() {
+        let limits = PoseLimits {
+            meters: 0.1,
+            radians: 0.1,
+            low: [-1.0; 6],
+            high: [1.0; 6],
+        };
+        let (config, device) = (config().with_poses(Some(limits)), Device::flex());
+        let judge = FrameJudge::new(config.clone(), config.init(&device), &device);
+        let frame = frame(32, 0.5);
+        let judged = |gripper_pose| {
+            let request = JudgeRequest {
+                gripper_pose,
+                ..request(&frame, "push")
+            };
+            judge.judge(&[request]).expect("known task and size")[0]
+        };
+        let (here, there) = (Some(GripperPose([0.0; 6])), Some(GripperPose([0.5; 6])));
+        assert_ne!(judged(here), judged(there));
+        assert_ne!(judged(here), judged(None));
+        assert_eq!(judged(here), judged(here));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The `Judge` trait: was the task solved in this frame, and how far along is it?
 
+use crate::gripper_pose::GripperPose;
 use crate::world_model::Frame;
 
 /// One frame to be judged, and for which task.
@@ -7,6 +8,8 @@ use crate::world_model::Frame;
 pub struct JudgeRequest<'a> {
     /// The frame of the camera that the judge was trained on.
     pub frame: &'a Frame,
+    /// Where the gripper is, as far as it is known.
+    pub gripper_pose: Option<GripperPose>,
     /// Task name, for example `reach`.
     pub task: &'a str,
     /// The task in words, for judges that read.

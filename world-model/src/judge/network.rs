@@ -7,6 +7,8 @@ use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
+use crate::gripper_pose::{GripperPose, POSE_FEATURES, PoseLimits};
+
 /// By how much height and width shrink before the fully connected layers.
 const COMPRESSION: usize = 16;
 
@@ -25,6 +27,8 @@ pub struct JudgeNetworkConfig {
     /// Width of the fully connected layer.
     #[config(default = 128)]
     pub d_hidden: usize,
+    /// Limits of the poses that are seen beside the frames; none for a judge that sees frames alone.
+    pub poses: Option<PoseLimits>,
     /// Subtracted from the success logit, by task, so that as many held-out episodes count as solved as were; none
     /// where it is empty.
     #[config(default = "Vec::new()")]
@@ -33,20 +37,21 @@ pub struct JudgeNetworkConfig {
 
 /// Maps a frame and a task to a success logit and a progress logit.
 ///
-/// Five convolutions see the colours and the pixel coordinates; the task scales and shifts the channels of the third.
+/// Five convolutions see the colours and the pixel coordinates; the task, and the gripper's pose where it is seen, scale and
+/// shift the channels of the third.
 #[derive(Module, Debug)]
 pub struct JudgeNetwork {
     /// First convolution, stride 2.
     pub conv1: Conv2d,
     /// Second convolution, stride 2.
     pub conv2: Conv2d,
-    /// Third convolution, whose output the task modulates.
+    /// Third convolution, whose output the conditions modulate.
     pub conv3: Conv2d,
     /// Fourth convolution, stride 2.
     pub conv4: Conv2d,
     /// Fifth convolution, stride 2.
     pub conv5: Conv2d,
-    /// Scale and shift per channel from the task.
+    /// Scale and shift per channel from the conditions.
     pub modulation: Linear,
     /// Fully connected layer.
     pub linear: Linear,
@@ -55,6 +60,18 @@ pub struct JudgeNetwork {
 }
 
 impl JudgeNetworkConfig {
+    /// Returns how many numbers beside the frame a judgement depends on: the task, one-hot, and the pose.
+    pub fn conditions(&self) -> usize {
+        self.tasks.len() + self.poses.map_or(0, |_| POSE_FEATURES)
+    }
+
+    /// Returns these numbers for the task of this index.
+    pub fn condition(&self, task: usize, pose: Option<GripperPose>) -> Vec<f32> {
+        let one_hot = (0..self.tasks.len()).map(|index| f32::from(u8::from(index == task)));
+        let features = self.poses.map(|limits| limits.features(pose));
+        one_hot.chain(features.into_iter().flatten()).collect()
+    }
+
     /// Returns whether a network can be built: tasks, and frames whose sides are multiples of 16, and as many offsets as tasks or none.
     pub fn is_valid(&self) -> bool {
         let side = |size: usize| (COMPRESSION..=1024).contains(&size) && size.is_multiple_of(COMPRESSION);
@@ -63,6 +80,7 @@ impl JudgeNetworkConfig {
         let offsets = [0, self.tasks.len()].contains(&self.success_offsets.len());
         sides
             && offsets
+            && self.poses.is_none_or(|limits| limits.wrong().is_none())
             && !self.tasks.is_empty()
             && width(self.d_hidden)
             && self.channels.iter().all(|&size| width(size))
@@ -85,8 +103,8 @@ impl JudgeNetworkConfig {
             conv3: conv(second, later, 3, 1),
             conv4: conv(later, later, 3, 2),
             conv5: conv(later, later, 3, 2),
-            modulation: LinearConfig::new(self.tasks.len(), 2 * later).init(device),
-            linear: LinearConfig::new(later * cells + self.tasks.len(), self.d_hidden).init(device),
+            modulation: LinearConfig::new(self.conditions(), 2 * later).init(device),
+            linear: LinearConfig::new(later * cells + self.conditions(), self.d_hidden).init(device),
             output: LinearConfig::new(self.d_hidden, 2).init(device),
         }
     }
@@ -97,16 +115,16 @@ impl JudgeNetwork {
     ///
     /// # Shapes
     /// - frames: `[batch, 3, height, width]`, RGB in `[-1, 1]`
-    /// - tasks: `[batch, tasks]`, one-hot
+    /// - conditions: `[batch, conditions]`, see [`JudgeNetworkConfig::condition`]
     /// - output: `[batch, 2]`, logits of success and of progress
-    pub fn forward(&self, frames: Tensor<4>, tasks: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, frames: Tensor<4>, conditions: Tensor<2>) -> Tensor<2> {
         let [batch, _, height, width] = frames.dims();
         assert_shape!(frames, [batch, 3, height, width]);
         let coordinates = coordinate_channels([batch, height, width], &frames.device());
         let features = relu(self.conv1.forward(Tensor::cat(vec![frames, coordinates], 1)));
         let features = self.conv3.forward(relu(self.conv2.forward(features)));
         let [_, channels, _, _] = features.dims();
-        let modulation = self.modulation.forward(tasks.clone());
+        let modulation = self.modulation.forward(conditions.clone());
         let scale = modulation
             .clone()
             .narrow(1, 0, channels)
@@ -116,7 +134,7 @@ impl JudgeNetwork {
             .reshape([batch, channels, 1, 1]);
         let features = relu(features * (scale + 1.0) + shift);
         let features = relu(self.conv5.forward(relu(self.conv4.forward(features))));
-        let features = Tensor::cat(vec![features.flatten::<2>(1, 3), tasks], 1);
+        let features = Tensor::cat(vec![features.flatten::<2>(1, 3), conditions], 1);
         self.output.forward(relu(self.linear.forward(features)))
     }
 }

@@ -4,22 +4,15 @@
 //! Differs: the sum starts at the given frame, not at every fourth one, and stands beside the steps, not in their place;
 //! so does the robot's pose in the world, where it is known.
 
-use std::f64::consts::FRAC_PI_2;
-
 use serde::{Deserialize, Serialize};
 
-use crate::gripper_pose::{GripperPose, Matrix, PoseLimits};
+use crate::gripper_pose::{GripperPose, Matrix, POSE_FEATURES, PoseLimits};
 
 /// Values of an action that are a motion: three of translation and three of rotation.
 const MOTION: usize = 6;
 
 /// Share of a summed motion that the network sees: a chunk goes some way.
 const SUM_SCALE: f64 = 0.25;
-
-/// Waves, in halves of the range between the limits, whose sine and cosine stand for a value of the pose.
-///
-/// The shortest one is shorter than a token is wide, so that the network sees places within a token.
-const WAVES: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 
 /// What the network is told of a motion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -46,7 +39,7 @@ impl ActionReference {
         match self {
             Self::PreviousFrame => dimensions,
             Self::GivenFrame { .. } => dimensions + MOTION,
-            Self::World(_) => dimensions + MOTION + MOTION * 2 * WAVES.len(),
+            Self::World(_) => dimensions + MOTION + POSE_FEATURES,
         }
     }
 
@@ -58,10 +51,7 @@ impl ActionReference {
             Self::World(limits) => {
                 add_sums(actions, limits.radians);
                 for (action, pose) in actions.iter_mut().zip(poses) {
-                    match pose {
-                        Some(pose) => action.extend(limits.shares(*pose).into_iter().flat_map(waves)),
-                        None => action.extend([0.0; MOTION * 2 * WAVES.len()]),
-                    }
+                    action.extend(limits.features(*pose));
                 }
             }
         }
@@ -97,16 +87,10 @@ fn add_sums(actions: &mut [Vec<f32>], radians: f64) {
     }
 }
 
-/// Returns sine and cosine of each wave at a share of the way between the limits, -1 to 1.
-fn waves(share: f64) -> impl Iterator<Item = f32> {
-    WAVES.into_iter().flat_map(move |wave| {
-        let (sine, cosine) = (wave * FRAC_PI_2 * share).sin_cos();
-        [sine as f32, cosine as f32]
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::FRAC_PI_2;
+
     use super::*;
 
     const QUARTER_TURNS: ActionReference = ActionReference::GivenFrame { radians: FRAC_PI_2 };

@@ -190,14 +190,16 @@ impl Predict {
         };
         let seen = state.context[0].iter().cloned().chain(frames.iter().map(carried));
         let context = seen.skip(frames.len()).collect();
+        let gripper_poses = self.config.poses_after(state.gripper_pose, request.actions);
         let next_state = WorldState {
             context: vec![context],
-            gripper_pose: self.config.pose_after(state.gripper_pose, request.actions),
+            gripper_pose: gripper_poses.last().copied().flatten(),
             seed: state.seed,
             chunk_index: state.chunk_index + 1,
         };
         Ok(Prediction {
             frames: vec![frames],
+            gripper_poses,
             next_state,
         })
     }
@@ -380,6 +382,8 @@ pub(crate) mod tests {
         let told = begin(&[0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0]).expect("the state fits");
         let first = predict_one(&model, &told, &forward(8));
         let second = predict_one(&model, &first.next_state, &forward(3));
+        assert_eq!(second.gripper_poses.len(), 3);
+        assert_eq!(second.gripper_poses[2], second.next_state.gripper_pose);
         let GripperPose(pose) = second.next_state.gripper_pose.expect("the start is known");
         let expected = [0.1 + 11.0 * 0.01, 0.0, 0.2, 0.0, 0.0, 0.0];
         assert!(

@@ -166,10 +166,14 @@ impl PredictConfig {
         scaled.concat()
     }
 
+    /// Returns where a gripper is after each of the actions; nowhere known for a network that does not ask.
+    pub fn poses_after(&self, pose: Option<GripperPose>, actions: &[Vec<f32>]) -> Vec<Option<GripperPose>> {
+        self.action_reference.poses_after(pose, actions)
+    }
+
     /// Returns where actions bring a gripper; nothing for a network that does not ask.
     pub fn pose_after(&self, pose: Option<GripperPose>, actions: &[Vec<f32>]) -> Option<GripperPose> {
-        let poses = self.action_reference.poses_after(pose, actions);
-        poses.last().copied().unwrap_or(pose)
+        self.poses_after(pose, actions).last().copied().unwrap_or(pose)
     }
 
     /// Reads the pose at an episode's start from the robot's state; nothing if that is empty, or if the network does not

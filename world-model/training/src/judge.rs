@@ -1,7 +1,7 @@
 //! Training of the judge: success and progress from single frames.
 //!
 //! Beside recorded frames the judge sees the same moments as a world model predicts them, so that it does not stumble
-//! over predicted pictures.
+//! over predicted pictures. If that model is told where the gripper is, so is the judge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+use worldloop_world_model::GripperPose;
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
 use worldloop_world_model::judge::{JudgeNetwork, JudgeNetworkConfig};
+use worldloop_world_model::pipeline::{ActionReference, PredictConfig};
 use worldloop_world_model_data::Episode;
 
 use crate::config::{TrainerConfig, require};
@@ -24,7 +26,7 @@ use crate::random::StepRandom;
 use crate::recordings::Recordings;
 use crate::traces::{Trace, draw_traces};
 use crate::vae::device_of;
-use crate::world::load_world;
+use crate::world::{load_world, recorded_pose};
 
 /// Frames per network call in an evaluation.
 const EVALUATION_BATCH: usize = 128;
@@ -55,6 +57,10 @@ pub struct JudgeTrainingConfig {
     pub success_share: f32,
     /// Share of near misses among the frames of a batch that do not show success: they are the hard ones.
     pub near_miss_share: f32,
+    /// Share of frames of which the judge does not know where the gripper is, if the world model is told.
+    pub unknown_pose_share: f32,
+    /// Width of the network's fully connected layer.
+    pub d_hidden: usize,
     /// Frames per step.
     pub batch_size: usize,
     /// Largest shift of brightness, of a range of 2.
@@ -78,11 +84,28 @@ impl Default for JudgeTrainingConfig {
             predicted_share: 0.4,
             success_share: 0.3,
             near_miss_share: 0.4,
+            unknown_pose_share: 0.1,
+            d_hidden: 128,
             batch_size: 64,
             brightness: 0.03,
             pixel_noise: 0.04,
         }
     }
+}
+
+/// Returns for each frame of the episodes that it is not known where the gripper is.
+fn unknown_poses(episodes: &[Episode]) -> Vec<Vec<Option<GripperPose>>> {
+    episodes.iter().map(|episode| vec![None; episode.len() + 1]).collect()
+}
+
+/// Returns where the actions from an episode's start have brought the gripper in each frame, as a learned world knows it.
+fn known_poses(episodes: &[Episode], model: &PredictConfig) -> Result<Vec<Vec<Option<GripperPose>>>, TrainingError> {
+    let poses = |episode: &Episode| {
+        let start = recorded_pose(model, episode, 0)?;
+        let after = model.poses_after(start, &episode.actions);
+        Ok(std::iter::once(start).chain(after).collect())
+    };
+    episodes.iter().map(poses).collect()
 }
 
 /// A recorded frame: position of the episode, index of the frame.
@@ -116,6 +139,8 @@ pub struct JudgeObjective {
     config: JudgeTrainingConfig,
     network: JudgeNetworkConfig,
     recordings: Recordings,
+    /// Where the gripper is in each frame of the training and of the validation episodes, as far as it is known.
+    poses: [Vec<Vec<Option<GripperPose>>>; 2],
     solved: FramePool<Moment>,
     unsolved: FramePool<Moment>,
     predicted_solved: FramePool<PredictedFrame>,
@@ -149,7 +174,7 @@ impl JudgeObjective {
             .collect();
         let tasks = tasks.into_iter().map(str::to_string).collect();
         let [height, width] = recordings.size();
-        let network = JudgeNetworkConfig::new(tasks, height, width);
+        let mut network = JudgeNetworkConfig::new(tasks, height, width).with_d_hidden(config.d_hidden);
         require(
             "datasets",
             network.is_valid(),
@@ -158,8 +183,16 @@ impl JudgeObjective {
         )?;
         let (solved, unsolved) = moments(&recordings)?;
         let (mut predicted, mut held_out) = (Vec::new(), Vec::new());
+        let mut poses = [&recordings.training, &recordings.validation].map(|episodes| unknown_poses(episodes));
         if let Some(path) = &config.world {
             let model = load_world(path, device)?;
+            if let ActionReference::World(limits) = model.config().action_reference {
+                network.poses = Some(limits);
+                poses = [
+                    known_poses(&recordings.training, model.config())?,
+                    known_poses(&recordings.validation, model.config())?,
+                ];
+            }
             let (count, seed) = (config.predicted_stretches, config.trainer.seed);
             let mut predict =
                 |episodes: &[Episode], count| predict_frames(&recordings, episodes, &model, count, seed, preparation);
@@ -177,6 +210,7 @@ impl JudgeObjective {
             config,
             network,
             recordings,
+            poses,
             solved: FramePool::new(solved),
             unsolved,
             predicted_solved: FramePool::new(predicted_solved),
@@ -187,10 +221,12 @@ impl JudgeObjective {
         })
     }
 
-    /// Draws a batch: pixels, one-hot tasks, and for each frame success and progress.
+    /// Draws a batch: pixels, conditions, and for each frame success and progress.
     fn batch(&self, step: u64) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
-        let (mut pixels, mut tasks, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        // Of their own, so that a judge that sees poses is trained on the same frames as one that does not.
+        let mut unknown = StepRandom::new(self.config.trainer.seed, step, 1);
+        let (mut pixels, mut conditions, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         let near_misses = self.config.near_miss_share;
         for _ in 0..self.config.batch_size {
             let solved = random.chance(self.config.success_share);
@@ -200,18 +236,20 @@ impl JudgeObjective {
                 (&self.unsolved, &self.predicted_unsolved)
             };
             let start = pixels.len();
+            let hidden = unknown.chance(self.config.unknown_pose_share);
             let wants_predicted = random.chance(self.config.predicted_share);
             let predicted = wants_predicted
                 .then(|| predicted.draw(near_misses, &mut random))
                 .flatten();
             if let Some(frame) = predicted {
                 pixels.extend(frame.pixels.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0));
-                tasks.extend(self.one_hot(&frame.task));
+                conditions.extend(self.condition(&frame.task, frame.pose.filter(|_| !hidden)));
                 labels.extend([f32::from(u8::from(frame.success)), frame.progress]);
             } else if let Some(&(place, frame)) = recorded.draw(near_misses, &mut random) {
                 let episode = &self.recordings.training[place];
                 pixels.extend(self.pixels(episode, frame));
-                tasks.extend(self.one_hot(&episode.info.task));
+                let pose = self.poses[0][place][frame].filter(|_| !hidden);
+                conditions.extend(self.condition(&episode.info.task, pose));
                 labels.extend([f32::from(u8::from(episode.successes[frame])), episode.progress[frame]]);
             }
             let shift = self.config.brightness * (2.0 * random.uniform() - 1.0);
@@ -221,7 +259,7 @@ impl JudgeObjective {
                 *pixel = (*pixel + shift + deviation * noise).clamp(-1.0, 1.0);
             }
         }
-        (pixels, tasks, labels)
+        (pixels, conditions, labels)
     }
 
     /// Returns a frame's pixels, channels first, in `[-1, 1]`.
@@ -236,19 +274,22 @@ impl JudgeObjective {
         })
     }
 
-    fn one_hot<'a>(&'a self, task: &'a str) -> impl Iterator<Item = f32> + use<'a> {
-        self.network
-            .tasks
-            .iter()
-            .map(move |known| f32::from(u8::from(known == task)))
+    /// Returns what the judge sees beside a frame.
+    fn condition(&self, task: &str, pose: Option<GripperPose>) -> Vec<f32> {
+        let known = self.network.tasks.iter().position(|known| known == task);
+        // Every task of the recordings is known.
+        self.network.condition(known.unwrap_or_default(), pose)
     }
 
-    fn logits(&self, network: &JudgeNetwork, pixels: Vec<f32>, tasks: Vec<f32>) -> Tensor<2> {
+    fn logits(&self, network: &JudgeNetwork, pixels: Vec<f32>, conditions: Vec<f32>) -> Tensor<2> {
         let device = device_of(network);
-        let batch = tasks.len() / self.network.tasks.len();
+        let batch = conditions.len() / self.network.conditions();
         let frames = TensorData::new(pixels, [batch, 3, self.network.height, self.network.width]);
-        let tasks = TensorData::new(tasks, [batch, self.network.tasks.len()]);
-        network.forward(Tensor::from_data(frames, &device), Tensor::from_data(tasks, &device))
+        let conditions = TensorData::new(conditions, [batch, self.network.conditions()]);
+        network.forward(
+            Tensor::from_data(frames, &device),
+            Tensor::from_data(conditions, &device),
+        )
     }
 }
 
@@ -268,8 +309,8 @@ impl Objective for JudgeObjective {
     }
 
     fn loss(&self, network: &JudgeNetwork, step: u64) -> Tensor<1> {
-        let (pixels, tasks, labels) = self.batch(step);
-        let logits = self.logits(network, pixels, tasks);
+        let (pixels, conditions, labels) = self.batch(step);
+        let logits = self.logits(network, pixels, conditions);
         let [batch, _] = logits.dims();
         let labels = Tensor::<2>::from_data(TensorData::new(labels, [batch, 2]), &logits.device());
         // Binary cross-entropy for both: progress is a number between 0 and 1, too.
@@ -299,8 +340,8 @@ impl Objective for JudgeObjective {
             let offset = task.map_or(0.0, |task| offsets[task]);
             for frames in frames.chunks(EVALUATION_BATCH) {
                 let pixels = frames.iter().flat_map(|&frame| self.pixels(episode, frame)).collect();
-                let tasks = frames.iter().flat_map(|_| self.one_hot(&episode.info.task)).collect();
-                let logits = to_vec(self.logits(network, pixels, tasks));
+                let condition = |&frame: &usize| self.condition(&episode.info.task, self.poses[1][place][frame]);
+                let logits = to_vec(self.logits(network, pixels, frames.iter().flat_map(condition).collect()));
                 for (&frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
                     let progress = 1.0 / (1.0 + (-logits[1]).exp());
                     trace.truth.push(episode.progress[frame]);
@@ -353,8 +394,11 @@ impl JudgeObjective {
         for frames in self.held_out.chunks(EVALUATION_BATCH) {
             let pixels = frames.iter().flat_map(|frame| &frame.pixels);
             let pixels = pixels.map(|&byte| f32::from(byte) / 127.5 - 1.0).collect();
-            let tasks = frames.iter().flat_map(|frame| self.one_hot(&frame.task)).collect();
-            let logits = to_vec(self.logits(network, pixels, tasks));
+            let conditions = frames
+                .iter()
+                .flat_map(|frame| self.condition(&frame.task, frame.pose))
+                .collect();
+            let logits = to_vec(self.logits(network, pixels, conditions));
             for (frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
                 add(frame.task.as_str(), frame.stretch, frame.success, logits[0]);
             }
@@ -363,7 +407,8 @@ impl JudgeObjective {
             for (place, episode) in self.recordings.validation.iter().enumerate() {
                 let (frames, task) = (0..episode.successes.len(), episode.info.task.as_str());
                 let pixels = frames.clone().flat_map(|frame| self.pixels(episode, frame)).collect();
-                let logits = to_vec(self.logits(network, pixels, frames.flat_map(|_| self.one_hot(task)).collect()));
+                let conditions = frames.flat_map(|_| self.condition(task, None)).collect();
+                let logits = to_vec(self.logits(network, pixels, conditions));
                 for (&success, logits) in episode.successes.iter().zip(logits.chunks_exact(2)) {
                     add(task, place, success, logits[0]);
                 }

@@ -1,6 +1,7 @@
 //! Recorded moments as a world model predicts them.
 
 use burn::tensor::{Device, Tensor};
+use worldloop_world_model::GripperPose;
 use worldloop_world_model::pipeline::Predict;
 use worldloop_world_model_data::{Episode, Window};
 
@@ -26,6 +27,8 @@ pub(crate) struct PredictedFrame {
     pub(crate) stretch: usize,
     /// Channels first.
     pub(crate) pixels: Vec<u8>,
+    /// Where the gripper is, as far as it is known.
+    pub(crate) pose: Option<GripperPose>,
     pub(crate) task: String,
     pub(crate) success: bool,
     pub(crate) progress: f32,
@@ -98,17 +101,20 @@ fn predict_batch(
         .map(|(episode, window)| recorded_pose(config, episode, window.start))
         .collect::<Result<Vec<_>, _>>()?;
     for index in 0..CHUNKS {
-        let actions = batch.iter().zip(&mut poses).flat_map(|((episode, window), pose)| {
+        let mut actions = Vec::new();
+        let mut poses_after = Vec::new();
+        for ((episode, window), pose) in batch.iter().zip(&mut poses) {
             let action = |offset: usize| episode.actions[window.start + offset.min(window.actions - 1)].clone();
             let rows: Vec<Vec<f32>> = (index * chunk..(index + 1) * chunk).map(action).collect();
-            let seen = config.network_actions(&rows, *pose);
-            *pose = config.pose_after(*pose, &rows);
-            seen
-        });
-        let input = chunk_input(model, frames, actions.collect(), random);
+            actions.extend(config.network_actions(&rows, *pose));
+            let after = config.poses_after(*pose, &rows);
+            *pose = after.last().copied().flatten();
+            poses_after.push(after);
+        }
+        let input = chunk_input(model, frames, actions, random);
         let video = model.predict_chunk(input, |_| {}).video.clamp(-1.0, 1.0);
         frames = video.clone().narrow(2, chunk, 1);
-        collect(video, batch, index * chunk, first_stretch, found);
+        collect(video, batch, &poses_after, index * chunk, first_stretch, found);
     }
     Ok(())
 }
@@ -117,6 +123,7 @@ fn predict_batch(
 fn collect(
     video: Tensor<5>,
     batch: &[(&Episode, Window)],
+    poses: &[Vec<Option<GripperPose>>],
     before: usize,
     first_stretch: usize,
     found: &mut Vec<PredictedFrame>,
@@ -137,6 +144,7 @@ fn collect(
                 pixels: planes
                     .map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8)
                     .collect(),
+                pose: poses[place][offset - 1],
                 task: episode.info.task.clone(),
                 success: episode.successes[frame],
                 progress: episode.progress[frame],
