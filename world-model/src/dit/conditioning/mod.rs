@@ -1,10 +1,12 @@
 //! What is added to the same network: one part per kind of condition.
 //!
 //! Each part is an `Option` and meets the network at named points: actions add to the time embedding
-//! ([`TimeAddition`]), or are tokens or channels ([`ActionInjection`]), and may be a map over the tokens ([`ActionMap`]); views add channels to the latents, vectors to the modulations and attention between views
+//! ([`TimeAddition`]), or are tokens or channels ([`ActionInjection`]), and may be a map over the tokens
+//! ([`ActionMap`]); views add channels to the latents, vectors to the modulations and attention between views
 //! ([`ViewConditions`]); cameras add a projection of their rays to the input of self-attention ([`CameraConfig`]); a
-//! reference image is a second context of the cross-attention. A further kind is a file here, a field in [`ConditioningConfig`], and a call at its point in
-//! [`Dit::forward`](super::Dit::forward) or [`DitBlock::forward`](super::DitBlock::forward).
+//! reference image is a second context of the cross-attention. A further kind is a file here, a field in
+//! [`ConditioningConfig`], and a call at its point in [`Dit::forward`](super::Dit::forward) or
+//! [`DitBlock::forward`](super::DitBlock::forward).
 
 mod action;
 mod action_variants;
