@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
+use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::gripper_pose::{GripperPose, POSE_FEATURES, PoseLimits};
@@ -27,6 +27,9 @@ pub struct JudgeNetworkConfig {
     /// Width of the fully connected layer.
     #[config(default = 128)]
     pub d_hidden: usize,
+    /// Places that the network looks for in a frame, each by a channel whose centre of mass it reads; 0 for none.
+    #[config(default = 0)]
+    pub places: usize,
     /// Limits of the poses that are seen beside the frames; none for a judge that sees frames alone.
     pub poses: Option<PoseLimits>,
     /// Subtracted from the success logit, by task, so that as many held-out episodes count as solved as were; none
@@ -53,6 +56,8 @@ pub struct JudgeNetwork {
     pub conv5: Conv2d,
     /// Scale and shift per channel from the conditions.
     pub modulation: Linear,
+    /// How much each position of the third convolution's output speaks for each place.
+    pub places: Option<Conv2d>,
     /// Fully connected layer.
     pub linear: Linear,
     /// Logits of success and progress.
@@ -83,6 +88,7 @@ impl JudgeNetworkConfig {
             && self.poses.is_none_or(|limits| limits.wrong().is_none())
             && !self.tasks.is_empty()
             && width(self.d_hidden)
+            && self.places <= 4096
             && self.channels.iter().all(|&size| width(size))
     }
 
@@ -104,7 +110,8 @@ impl JudgeNetworkConfig {
             conv4: conv(later, later, 3, 2),
             conv5: conv(later, later, 3, 2),
             modulation: LinearConfig::new(self.conditions(), 2 * later).init(device),
-            linear: LinearConfig::new(later * cells + self.conditions(), self.d_hidden).init(device),
+            places: (self.places > 0).then(|| conv(later, self.places, 1, 1)),
+            linear: LinearConfig::new(later * cells + 2 * self.places + self.conditions(), self.d_hidden).init(device),
             output: LinearConfig::new(self.d_hidden, 2).init(device),
         }
     }
@@ -133,10 +140,34 @@ impl JudgeNetwork {
             .narrow(1, channels, channels)
             .reshape([batch, channels, 1, 1]);
         let features = relu(features * (scale + 1.0) + shift);
+        let places = self
+            .places
+            .as_ref()
+            .map(|places| centres_of_mass(places.forward(features.clone())));
         let features = relu(self.conv5.forward(relu(self.conv4.forward(features))));
-        let features = Tensor::cat(vec![features.flatten::<2>(1, 3), conditions], 1);
+        let features = std::iter::once(features.flatten::<2>(1, 3))
+            .chain(places)
+            .chain([conditions]);
+        let features = Tensor::cat(features.collect(), 1);
         self.output.forward(relu(self.linear.forward(features)))
     }
+}
+
+/// Returns where each channel has its centre, when the softmax over its positions is taken for mass: `[batch, 2 * channels]`, x of all
+/// channels, then y.
+///
+/// Source: Levine et al. 2016, "End-to-End Training of Deep Visuomotor Policies" §5.1.
+fn centres_of_mass(evidence: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, height, width] = evidence.dims();
+    let positions = height * width;
+    let coordinates = coordinate_channels([1, height, width], &evidence.device()).reshape([1, 2, positions]);
+    let mass = softmax(evidence.reshape([batch, channels, positions]), 2);
+    let along = |axis: usize| {
+        (mass.clone() * coordinates.clone().narrow(1, axis, 1))
+            .sum_dim(2)
+            .reshape([batch, channels])
+    };
+    Tensor::cat(vec![along(0), along(1)], 1)
 }
 
 /// Returns the coordinates of every pixel, `[batch, 2, height, width]`: x then y, each from -1 to 1.
@@ -152,4 +183,26 @@ fn coordinate_channels([batch, height, width]: [usize; 3], device: &Device) -> T
         .reshape([1, 1, height, 1])
         .expand([batch, 1, height, width]);
     Tensor::cat(vec![x, y], 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spot_is_its_centre_of_mass() {
+        let device = Device::flex();
+        let mut evidence = vec![0.0_f32; 4 * 8];
+        evidence[8 + 6] = 50.0;
+        let evidence = Tensor::<1>::from_floats(evidence.as_slice(), &device).reshape([1, 1, 4, 8]);
+        let found: Vec<f32> = centres_of_mass(evidence)
+            .into_data()
+            .try_to_vec()
+            .expect("float32 data");
+        // Column 6 of 8 and row 1 of 4.
+        assert!(
+            (found[0] - 0.625).abs() < 1e-5 && (found[1] + 0.25).abs() < 1e-5,
+            "{found:?}"
+        );
+    }
 }

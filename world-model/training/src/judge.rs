@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use worldloop_world_model::GripperPose;
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
 use worldloop_world_model::judge::{JudgeNetwork, JudgeNetworkConfig};
-use worldloop_world_model::pipeline::{ActionReference, PredictConfig};
+use worldloop_world_model::pipeline::ActionReference;
 use worldloop_world_model_data::Episode;
 
 use crate::config::{TrainerConfig, require};
@@ -20,13 +20,14 @@ use crate::error::TrainingError;
 use crate::frame_pool::FramePool;
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::to_vec;
+use crate::poses::{known_poses, unknown_poses};
 use crate::predicted_frames::{PredictedFrame, predict_frames};
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::Recordings;
 use crate::traces::{Trace, draw_traces};
 use crate::vae::device_of;
-use crate::world::{load_world, recorded_pose};
+use crate::world::load_world;
 
 /// Frames per network call in an evaluation.
 const EVALUATION_BATCH: usize = 128;
@@ -61,6 +62,8 @@ pub struct JudgeTrainingConfig {
     pub unknown_pose_share: f32,
     /// Width of the network's fully connected layer.
     pub d_hidden: usize,
+    /// Places that the network looks for in a frame.
+    pub places: usize,
     /// Frames per step.
     pub batch_size: usize,
     /// Largest shift of brightness, of a range of 2.
@@ -86,26 +89,12 @@ impl Default for JudgeTrainingConfig {
             near_miss_share: 0.4,
             unknown_pose_share: 0.1,
             d_hidden: 128,
+            places: 0,
             batch_size: 64,
             brightness: 0.03,
             pixel_noise: 0.04,
         }
     }
-}
-
-/// Returns for each frame of the episodes that it is not known where the gripper is.
-fn unknown_poses(episodes: &[Episode]) -> Vec<Vec<Option<GripperPose>>> {
-    episodes.iter().map(|episode| vec![None; episode.len() + 1]).collect()
-}
-
-/// Returns where the actions from an episode's start have brought the gripper in each frame, as a learned world knows it.
-fn known_poses(episodes: &[Episode], model: &PredictConfig) -> Result<Vec<Vec<Option<GripperPose>>>, TrainingError> {
-    let poses = |episode: &Episode| {
-        let start = recorded_pose(model, episode, 0)?;
-        let after = model.poses_after(start, &episode.actions);
-        Ok(std::iter::once(start).chain(after).collect())
-    };
-    episodes.iter().map(poses).collect()
 }
 
 /// A recorded frame: position of the episode, index of the frame.
@@ -174,7 +163,9 @@ impl JudgeObjective {
             .collect();
         let tasks = tasks.into_iter().map(str::to_string).collect();
         let [height, width] = recordings.size();
-        let mut network = JudgeNetworkConfig::new(tasks, height, width).with_d_hidden(config.d_hidden);
+        let mut network = JudgeNetworkConfig::new(tasks, height, width)
+            .with_d_hidden(config.d_hidden)
+            .with_places(config.places);
         require(
             "datasets",
             network.is_valid(),

@@ -22,6 +22,7 @@ mod muon;
 mod objective;
 mod parameters;
 mod picture;
+mod poses;
 mod predicted_contexts;
 mod predicted_frames;
 mod preparation;

@@ -14,11 +14,11 @@ use crate::chunk_input::chunk_input;
 use crate::error::TrainingError;
 use crate::kept_latents::KeptLatents;
 use crate::latents::LatentStore;
+use crate::poses::starting_pose;
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
 use crate::vae::device_of;
-use crate::world::starting_pose;
 
 /// Episodes that are predicted together.
 const BATCH: usize = 16;

@@ -8,11 +8,11 @@ use worldloop_world_model_data::{Episode, Window};
 use crate::chunk_input::chunk_input;
 use crate::error::TrainingError;
 use crate::parameters::to_vec;
+use crate::poses::recorded_pose;
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
 use crate::vae::device_of;
-use crate::world::recorded_pose;
 
 /// Stretches that are predicted together.
 const BATCH: usize = 8;

@@ -13,10 +13,11 @@ use crate::image_error::{decibels, mean_squared_error, moving_psnr, psnr};
 use crate::objective::Evaluation;
 use crate::parameters::to_vec;
 use crate::picture::{ClipView, draw_comparison};
+use crate::poses::recorded_pose;
 use crate::random::StepRandom;
 use crate::recordings::{Crop, Recordings};
 use crate::vae::device_of;
-use crate::world::{idle_actions, recorded_pose};
+use crate::world::idle_actions;
 
 /// Windows that an evaluation predicts.
 const WINDOWS: usize = 16;

@@ -21,7 +21,7 @@ use worldloop_world_model::dit::{
 use worldloop_world_model::pipeline::{ActionReference, Feedback, NoiseSeed, Predict, PredictConfig, PredictNetworks};
 use worldloop_world_model::vae::{WanVae, WanVaeConfig};
 use worldloop_world_model::{ActionDimension, GripperPose, WorldModelSpec};
-use worldloop_world_model_data::{Episode, action_statistics, hold_still};
+use worldloop_world_model_data::{action_statistics, hold_still};
 
 use crate::config::{TrainerConfig, require};
 use crate::error::TrainingError;
@@ -31,6 +31,7 @@ use crate::latents::LatentStore;
 use crate::loss_weights::{channel_sensitivities, motion_weights};
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::{Parameters, Which};
+use crate::poses::starting_pose;
 use crate::predicted_contexts::PredictedContexts;
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
@@ -470,34 +471,6 @@ fn describe(config: &WorldTrainingConfig, recordings: &Recordings, [height, widt
         context_frames: 1,
         frame_rate_hz: info.frame_rate_hz,
     }
-}
-
-/// Returns where the actions from an episode's start to a frame have brought the gripper; nothing for a network that
-/// does not ask.
-pub(crate) fn starting_pose(
-    predict: &PredictConfig,
-    episode: &Episode,
-    frame: usize,
-) -> Result<Option<GripperPose>, TrainingError> {
-    let start = recorded_pose(predict, episode, 0)?;
-    Ok(predict.pose_after(start, &episode.actions[..frame]))
-}
-
-/// Returns where the gripper is in a frame; nothing for a network that does not ask.
-pub(crate) fn recorded_pose(
-    predict: &PredictConfig,
-    episode: &Episode,
-    frame: usize,
-) -> Result<Option<GripperPose>, TrainingError> {
-    let asks = matches!(predict.action_reference, ActionReference::World(_));
-    let state = episode.proprioception.get(frame);
-    require(
-        "action_reference",
-        !asks || state.is_some(),
-        || "world with recordings of robot states (record them again), given_frame without".into(),
-        "world, without them",
-    )?;
-    Ok(predict.starting_pose(state.map_or(&[], Vec::as_slice))?)
 }
 
 /// Returns actions that do nothing: motion zero, gripper as it was.
