@@ -27,9 +27,8 @@ pub struct JudgeNetworkConfig {
     /// Width of the fully connected layer.
     #[config(default = 128)]
     pub d_hidden: usize,
-    /// Places that the network looks for in a frame, each by a channel whose centre of mass it reads; 0 for none.
-    #[config(default = 0)]
-    pub places: usize,
+    /// Places that the network looks for in a frame, each by a channel whose centre of mass it reads.
+    pub places: Option<usize>,
     /// Limits of the poses that are seen beside the frames; none for a judge that sees frames alone.
     pub poses: Option<PoseLimits>,
     /// Subtracted from the success logit, by task, so that as many held-out episodes count as solved as were; none
@@ -88,7 +87,7 @@ impl JudgeNetworkConfig {
             && self.poses.is_none_or(|limits| limits.wrong().is_none())
             && !self.tasks.is_empty()
             && width(self.d_hidden)
-            && self.places <= 4096
+            && self.places.is_none_or(width)
             && self.channels.iter().all(|&size| width(size))
     }
 
@@ -110,8 +109,12 @@ impl JudgeNetworkConfig {
             conv4: conv(later, later, 3, 2),
             conv5: conv(later, later, 3, 2),
             modulation: LinearConfig::new(self.conditions(), 2 * later).init(device),
-            places: (self.places > 0).then(|| conv(later, self.places, 1, 1)),
-            linear: LinearConfig::new(later * cells + 2 * self.places + self.conditions(), self.d_hidden).init(device),
+            places: self.places.map(|places| conv(later, places, 1, 1)),
+            linear: LinearConfig::new(
+                later * cells + 2 * self.places.unwrap_or(0) + self.conditions(),
+                self.d_hidden,
+            )
+            .init(device),
             output: LinearConfig::new(self.d_hidden, 2).init(device),
         }
     }
@@ -188,6 +191,15 @@ fn coordinate_channels([batch, height, width]: [usize; 3], device: &Device) -> T
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn judges_that_were_trained_before_there_were_poses_and_places_are_read() {
+        let before =
+            r#"{"tasks":["reach"],"height":64,"width":64,"channels":[24,48,64],"d_hidden":128,"success_offsets":[]}"#;
+        let config: JudgeNetworkConfig = serde_json::from_str(before).expect("a judge's config");
+        assert_eq!(config, JudgeNetworkConfig::new(vec!["reach".into()], 64, 64));
+        assert_eq!(config.conditions(), 1);
+    }
 
     #[test]
     fn a_spot_is_its_centre_of_mass() {

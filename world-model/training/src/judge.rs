@@ -63,7 +63,7 @@ pub struct JudgeTrainingConfig {
     /// Width of the network's fully connected layer.
     pub d_hidden: usize,
     /// Places that the network looks for in a frame.
-    pub places: usize,
+    pub places: Option<usize>,
     /// Frames per step.
     pub batch_size: usize,
     /// Largest shift of brightness, of a range of 2.
@@ -89,7 +89,7 @@ impl Default for JudgeTrainingConfig {
             near_miss_share: 0.4,
             unknown_pose_share: 0.1,
             d_hidden: 128,
-            places: 0,
+            places: None,
             batch_size: 64,
             brightness: 0.03,
             pixel_noise: 0.04,
