@@ -17,6 +17,12 @@ pub const POSE_FEATURES: usize = 6 * 2 * WAVES.len();
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GripperPose(pub [f64; 6]);
 
+/// Names of the values of a pose.
+const NAMES: [&str; 6] = ["x", "y", "z", "roll", "pitch", "yaw"];
+
+/// Share of the range between the limits by which rounding may take a pose beyond them.
+const TOLERANCE: f64 = 0.01;
+
 /// How far an action moves a gripper, and where it stops.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +82,15 @@ impl PoseLimits {
     fn shares(self, GripperPose(pose): GripperPose) -> [f64; 6] {
         let middle = |index: usize| 0.5 * (self.low[index] + self.high[index]);
         std::array::from_fn(|index| (pose[index] - middle(index)) / (self.high[index] - middle(index)))
+    }
+
+    /// Returns name, value and limits of the first value that is not finite or clearly beyond its limits.
+    pub(crate) fn first_beyond(self, GripperPose(pose): GripperPose) -> Option<(&'static str, f64, [f64; 2])> {
+        let found = (0..6).find(|&index| {
+            let slack = TOLERANCE * (self.high[index] - self.low[index]);
+            !(self.low[index] - slack..=self.high[index] + slack).contains(&pose[index])
+        })?;
+        Some((NAMES[found], pose[found], [self.low[found], self.high[found]]))
     }
 
     /// Returns the first of the settings that makes no sense.

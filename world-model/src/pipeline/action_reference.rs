@@ -43,6 +43,14 @@ impl ActionReference {
         }
     }
 
+    /// Returns the limits of the pose that the network is told, if it is.
+    pub fn pose_limits(self) -> Option<PoseLimits> {
+        match self {
+            Self::World(limits) => Some(limits),
+            Self::PreviousFrame | Self::GivenFrame { .. } => None,
+        }
+    }
+
     /// Adds what the network is told beside the scaled actions since the given frame, with the pose after each of them.
     pub(super) fn extend(self, actions: &mut [Vec<f32>], poses: &[Option<GripperPose>]) {
         match self {
@@ -59,12 +67,10 @@ impl ActionReference {
 
     /// Returns the pose after each of the actions, in the units that the env passes.
     pub(super) fn poses_after(self, pose: Option<GripperPose>, actions: &[Vec<f32>]) -> Vec<Option<GripperPose>> {
+        let limits = self.pose_limits();
         let mut pose = pose;
         let after = |action: &Vec<f32>| {
-            pose = match self {
-                Self::World(limits) => pose.map(|pose| limits.moved(pose, action)),
-                Self::PreviousFrame | Self::GivenFrame { .. } => None,
-            };
+            pose = limits.zip(pose).map(|(limits, pose)| limits.moved(pose, action));
             pose
         };
         actions.iter().map(after).collect()

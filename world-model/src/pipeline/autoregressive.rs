@@ -399,7 +399,11 @@ pub(crate) mod tests {
             None
         );
         assert_ne!(predict_one(&model, &not_told, &forward(8)).frames, first.frames);
-        for (wrong, found) in [(vec![0.0; 3], "3 values"), (vec![f32::NAN; 6], "NaN")] {
+        for (wrong, found) in [
+            (vec![0.0; 3], "3 values"),
+            (vec![f32::NAN; 6], "x = NaN"),
+            (vec![0.1, 0.0, 20.0, 0.0, 0.0, 0.0], "z = 20, not in -1 to 1"),
+        ] {
             let message = begin(&wrong).expect_err("no such state").to_string();
             assert!(
                 message.contains(found) && message.contains("proprioception"),

@@ -9,7 +9,7 @@ use super::error::PipelineError;
 use crate::checkpoint::CheckpointSource;
 use crate::diffusion::{SamplerConfig, SchedulerKind};
 use crate::dit::{ActionGrouping, Dit, DitConfig};
-use crate::gripper_pose::GripperPose;
+use crate::gripper_pose::{GripperPose, PoseLimits};
 use crate::vae::{WanVae, WanVaeConfig};
 use crate::world_model::{ActionDimension, WorldModelError, WorldModelSpec};
 
@@ -180,12 +180,16 @@ impl PredictConfig {
     /// ask.
     ///
     /// # Errors
-    /// [`WorldModelError::Proprioception`] if it has too few values, or one that is not finite.
+    /// [`WorldModelError::Proprioception`] if it has too few values, or one that is not finite or beyond the robot's limits:
+    /// the state of another robot, or in other units.
     pub fn starting_pose(&self, proprioception: &[f32]) -> Result<Option<GripperPose>, WorldModelError> {
-        let asks = matches!(self.action_reference, ActionReference::World(_));
-        if !asks || proprioception.is_empty() {
+        let Some(limits) = self
+            .action_reference
+            .pose_limits()
+            .filter(|_| !proprioception.is_empty())
+        else {
             return Ok(None);
-        }
+        };
         let wrong = |found: String| WorldModelError::Proprioception {
             model: self.spec.name.clone(),
             found,
@@ -193,9 +197,10 @@ impl PredictConfig {
         let pose = proprioception
             .first_chunk::<6>()
             .ok_or_else(|| wrong(format!("{} values", proprioception.len())))?;
-        match pose.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(wrong(format!("a value of {value}"))),
-            None => Ok(Some(GripperPose(pose.map(f64::from)))),
+        let pose = GripperPose(pose.map(f64::from));
+        match limits.first_beyond(pose) {
+            Some((name, value, [low, high])) => Err(wrong(format!("{name} = {value}, not in {low} to {high}"))),
+            None => Ok(Some(pose)),
         }
     }
 
@@ -336,9 +341,7 @@ impl PredictConfig {
                 "a finite number".into()
             })?;
         }
-        if let ActionReference::World(limits) = self.action_reference
-            && let Some(what) = limits.wrong()
-        {
+        if let Some(what) = self.action_reference.pose_limits().and_then(PoseLimits::wrong) {
             self.require(what, &"such a value", false, || {
                 "positive factors, and low values below the high ones".to_owned()
             })?;

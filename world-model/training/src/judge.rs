@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use worldloop_world_model::GripperPose;
 use worldloop_world_model::checkpoint::{CheckpointWriter, KeyMap, SaveDtype};
 use worldloop_world_model::judge::{JudgeNetwork, JudgeNetworkConfig};
-use worldloop_world_model::pipeline::ActionReference;
 use worldloop_world_model_data::Episode;
 
 use crate::config::{TrainerConfig, require};
@@ -20,7 +19,7 @@ use crate::error::TrainingError;
 use crate::frame_pool::FramePool;
 use crate::objective::{Evaluation, Objective};
 use crate::parameters::to_vec;
-use crate::poses::{known_poses, unknown_poses};
+use crate::poses::known_poses;
 use crate::predicted_frames::{PredictedFrame, predict_frames};
 use crate::preparation::Preparation;
 use crate::random::StepRandom;
@@ -37,6 +36,11 @@ const PICTURED_EPISODES: usize = 12;
 
 /// Most predicted stretches of validation episodes that the offset of success is chosen on.
 const HELD_OUT_STRETCHES: usize = 384;
+
+/// Place of the training episodes in a pair.
+const TRAINING: usize = 0;
+/// Place of the validation episodes in a pair.
+const VALIDATION: usize = 1;
 
 /// Everything about the training of a judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,7 +132,8 @@ pub struct JudgeObjective {
     config: JudgeTrainingConfig,
     network: JudgeNetworkConfig,
     recordings: Recordings,
-    /// Where the gripper is in each frame of the training and of the validation episodes, as far as it is known.
+    /// Where the gripper is in each frame of the training and of the validation episodes; empty for a judge that sees
+    /// frames alone.
     poses: [Vec<Vec<Option<GripperPose>>>; 2],
     solved: FramePool<Moment>,
     unsolved: FramePool<Moment>,
@@ -174,11 +179,11 @@ impl JudgeObjective {
         )?;
         let (solved, unsolved) = moments(&recordings)?;
         let (mut predicted, mut held_out) = (Vec::new(), Vec::new());
-        let mut poses = [&recordings.training, &recordings.validation].map(|episodes| unknown_poses(episodes));
+        let mut poses = [Vec::new(), Vec::new()];
         if let Some(path) = &config.world {
             let model = load_world(path, device)?;
-            if let ActionReference::World(limits) = model.config().action_reference {
-                network.poses = Some(limits);
+            network.poses = model.config().action_reference.pose_limits();
+            if network.poses.is_some() {
                 poses = [
                     known_poses(&recordings.training, model.config())?,
                     known_poses(&recordings.validation, model.config())?,
@@ -239,7 +244,7 @@ impl JudgeObjective {
             } else if let Some(&(place, frame)) = recorded.draw(near_misses, &mut random) {
                 let episode = &self.recordings.training[place];
                 pixels.extend(self.pixels(episode, frame));
-                let pose = self.poses[0][place][frame].filter(|_| !hidden);
+                let pose = self.pose(TRAINING, place, frame).filter(|_| !hidden);
                 conditions.extend(self.condition(&episode.info.task, pose));
                 labels.extend([f32::from(u8::from(episode.successes[frame])), episode.progress[frame]]);
             }
@@ -263,6 +268,11 @@ impl JudgeObjective {
                 .step_by(3)
                 .map(|&byte| f32::from(byte) / 127.5 - 1.0)
         })
+    }
+
+    /// Returns where the gripper is in a frame of the training or the validation episodes.
+    fn pose(&self, set: usize, episode: usize, frame: usize) -> Option<GripperPose> {
+        self.poses[set].get(episode).and_then(|poses| poses[frame])
     }
 
     /// Returns what the judge sees beside a frame.
@@ -331,7 +341,8 @@ impl Objective for JudgeObjective {
             let offset = task.map_or(0.0, |task| offsets[task]);
             for frames in frames.chunks(EVALUATION_BATCH) {
                 let pixels = frames.iter().flat_map(|&frame| self.pixels(episode, frame)).collect();
-                let condition = |&frame: &usize| self.condition(&episode.info.task, self.poses[1][place][frame]);
+                let condition =
+                    |&frame: &usize| self.condition(&episode.info.task, self.pose(VALIDATION, place, frame));
                 let logits = to_vec(self.logits(network, pixels, frames.iter().flat_map(condition).collect()));
                 for (&frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
                     let progress = 1.0 / (1.0 + (-logits[1]).exp());

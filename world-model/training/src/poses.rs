@@ -1,7 +1,7 @@
 //! Where the gripper is in recorded frames.
 
 use worldloop_world_model::GripperPose;
-use worldloop_world_model::pipeline::{ActionReference, PredictConfig};
+use worldloop_world_model::pipeline::PredictConfig;
 use worldloop_world_model_data::Episode;
 
 use crate::config::require;
@@ -24,7 +24,7 @@ pub(crate) fn recorded_pose(
     episode: &Episode,
     frame: usize,
 ) -> Result<Option<GripperPose>, TrainingError> {
-    let asks = matches!(predict.action_reference, ActionReference::World(_));
+    let asks = predict.action_reference.pose_limits().is_some();
     let state = episode.proprioception.get(frame);
     require(
         "action_reference",
@@ -33,11 +33,6 @@ pub(crate) fn recorded_pose(
         "world, without them",
     )?;
     Ok(predict.starting_pose(state.map_or(&[], Vec::as_slice))?)
-}
-
-/// Returns for each frame of the episodes that it is not known where the gripper is.
-pub(crate) fn unknown_poses(episodes: &[Episode]) -> Vec<Vec<Option<GripperPose>>> {
-    episodes.iter().map(|episode| vec![None; episode.len() + 1]).collect()
 }
 
 /// Returns where the actions from an episode's start have brought the gripper in each frame, as a learned world knows it.
