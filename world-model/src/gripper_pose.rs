@@ -93,18 +93,20 @@ impl PoseLimits {
         Some((NAMES[found], pose[found], [self.low[found], self.high[found]]))
     }
 
-    /// Returns the first of the settings that makes no sense.
-    pub(crate) fn wrong(self) -> Option<&'static str> {
+    /// Returns name, value, and what is expected of the first setting that makes no sense.
+    pub(crate) fn wrong(self) -> Option<(&'static str, String, &'static str)> {
         let is_scale = |value: f64| value.is_finite() && value > 0.0;
-        let ordered = |(low, high): (&f64, &f64)| low.is_finite() && high.is_finite() && low < high;
-        if !is_scale(self.meters) {
-            Some("action_reference.world.meters")
-        } else if !is_scale(self.radians) {
-            Some("action_reference.world.radians")
-        } else {
-            let all = self.low.iter().zip(&self.high).all(ordered);
-            (!all).then_some("action_reference.world.low and .high")
+        let ordered = |index: &usize| {
+            let (low, high) = (self.low[*index], self.high[*index]);
+            low.is_finite() && high.is_finite() && low < high
+        };
+        let scales = [("meters", self.meters), ("radians", self.radians)];
+        if let Some((name, value)) = scales.into_iter().find(|(_, value)| !is_scale(*value)) {
+            return Some((name, value.to_string(), "a positive number"));
         }
+        let unordered = (0..6).find(|index| !ordered(index))?;
+        let range = format!("{} to {}", self.low[unordered], self.high[unordered]);
+        Some((NAMES[unordered], range, "from low to a greater high"))
     }
 }
 
@@ -196,8 +198,8 @@ mod tests {
             low: LIMITS.high,
             ..LIMITS
         };
-        assert_eq!(flat.wrong(), Some("action_reference.world.low and .high"));
+        assert_eq!(flat.wrong(), Some(("x", "1 to 1".into(), "from low to a greater high")));
         let still = PoseLimits { meters: 0.0, ..LIMITS };
-        assert_eq!(still.wrong(), Some("action_reference.world.meters"));
+        assert_eq!(still.wrong(), Some(("meters", "0".into(), "a positive number")));
     }
 }

@@ -341,10 +341,10 @@ impl PredictConfig {
                 "a finite number".into()
             })?;
         }
-        if let Some(what) = self.action_reference.pose_limits().and_then(PoseLimits::wrong) {
-            self.require(what, &"such a value", false, || {
-                "positive factors, and low values below the high ones".to_owned()
-            })?;
+        if let Some((what, found, expected)) = self.action_reference.pose_limits().and_then(PoseLimits::wrong) {
+            let found = format!("{found} for {what}");
+            let expected = || format!("{expected} for {what}");
+            self.require("action_reference.world", &found, false, expected)?;
         }
         let dimensions = self.network_action_dim();
         let expected =

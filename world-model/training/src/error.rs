@@ -21,6 +21,19 @@ pub enum TrainingError {
     /// A world model can't be used.
     #[error(transparent)]
     World(#[from] PipelineError),
+    /// A world model is told where the gripper is, and the recordings do not say.
+    #[error(
+        "the world model `{model}` is told where the gripper is, and the episode with seed {seed} ({env}) was recorded without the robot's state: \
+         record it again with `worldloop record`, or take a world whose action_reference is not `world`"
+    )]
+    NoRobotState {
+        /// Name of the world model.
+        model: String,
+        /// Seed of the episode.
+        seed: u64,
+        /// Env that it was recorded in.
+        env: String,
+    },
     /// A recorded moment is not one that a world model can start from.
     #[error(transparent)]
     Start(#[from] WorldModelError),

@@ -474,7 +474,10 @@ fn recordings_without_robot_states_are_refused_where_the_gripper_is_to_be_known(
     let mut proceed = |_| ControlFlow::Continue(());
     let error = WorldObjective::new(config, &mut Preparation::new(&mut proceed), &Device::flex());
     let error = error.expect_err("there are no states").to_string();
-    assert!(error.contains("record them again"), "{error}");
+    assert!(
+        error.contains("worldloop record") && error.contains("seed 0"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -4,7 +4,6 @@ use worldloop_world_model::GripperPose;
 use worldloop_world_model::pipeline::PredictConfig;
 use worldloop_world_model_data::Episode;
 
-use crate::config::require;
 use crate::error::TrainingError;
 
 /// Returns where the actions from an episode's start to a frame have brought the gripper; nothing for a network that
@@ -24,15 +23,18 @@ pub(crate) fn recorded_pose(
     episode: &Episode,
     frame: usize,
 ) -> Result<Option<GripperPose>, TrainingError> {
-    let asks = predict.action_reference.pose_limits().is_some();
-    let state = episode.proprioception.get(frame);
-    require(
-        "action_reference",
-        !asks || state.is_some(),
-        || "world with recordings of robot states (record them again), given_frame without".into(),
-        "world, without them",
-    )?;
-    Ok(predict.starting_pose(state.map_or(&[], Vec::as_slice))?)
+    if predict.action_reference.pose_limits().is_none() {
+        return Ok(None);
+    }
+    let state = episode
+        .proprioception
+        .get(frame)
+        .ok_or_else(|| TrainingError::NoRobotState {
+            model: predict.spec.name.clone(),
+            seed: episode.info.seed,
+            env: episode.info.env.clone(),
+        })?;
+    Ok(predict.starting_pose(state)?)
 }
 
 /// Returns where the actions from an episode's start have brought the gripper in each frame, as a learned world knows it.
