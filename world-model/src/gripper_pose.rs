@@ -4,6 +4,9 @@ use std::f64::consts::FRAC_PI_2;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hand::Hand;
+use crate::rotation::Rotation;
+
 /// Waves, in halves of the range between the limits, whose sine and cosine stand for a value of a pose.
 ///
 /// The shortest one is shorter than a token of the embedded world is wide, so that places within a token differ.
@@ -13,12 +16,27 @@ const WAVES: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
 pub const POSE_FEATURES: usize = 6 * 2 * WAVES.len();
 
 /// Pose of a gripper in the world: `x, y, z` in metres, then `roll, pitch, yaw` in radians, turned about the moving axes
-/// last to first.
+/// last to first, then how far it is open, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct GripperPose(pub [f64; 6]);
+pub struct GripperPose(pub [f64; 7]);
+
+impl GripperPose {
+    /// Returns a share of the straight way to another pose, which turns the shortest way; as far open as this one.
+    pub(crate) fn towards(self, GripperPose(target): Self, share: f64) -> Self {
+        let Self(pose) = self;
+        let position = [0, 1, 2].map(|index| pose[index] + share * (target[index] - pose[index]));
+        let [now, then] = [pose, target].map(|pose| Rotation::from_angles([pose[3], pose[4], pose[5]]));
+        Self::new(position, now.towards(&then, share), pose[6])
+    }
+
+    fn new([x, y, z]: [f64; 3], axes: Rotation, opening: f64) -> Self {
+        let [roll, pitch, yaw] = axes.angles();
+        Self([x, y, z, roll, pitch, yaw, opening])
+    }
+}
 
 /// Names of the values of a pose.
-const NAMES: [&str; 6] = ["x", "y", "z", "roll", "pitch", "yaw"];
+const NAMES: [&str; 7] = ["x", "y", "z", "roll", "pitch", "yaw", "opening"];
 
 /// Share of the range between the limits by which rounding may take a pose beyond them.
 const TOLERANCE: f64 = 0.01;
@@ -35,6 +53,9 @@ pub struct PoseLimits {
     pub low: [f64; 6],
     /// Greatest values of the pose.
     pub high: [f64; 6],
+    /// The hand and the table that stops it; without it the limits alone do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand: Option<Hand>,
 }
 
 impl PoseLimits {
@@ -54,28 +75,34 @@ impl PoseLimits {
         features
     }
 
-    /// Returns where an action brings the gripper: three values of translation and three of rotation, in its own axes.
-    pub fn moved(self, GripperPose(pose): GripperPose, action: &[f32]) -> GripperPose {
-        let value = |index: usize| {
-            action
-                .get(index)
-                .map_or(0.0, |&value| f64::from(value).clamp(-1.0, 1.0))
+    /// Returns where an action brings the gripper: three values of translation and three of rotation, in its own axes, and
+    /// how far it opens.
+    pub fn moved(self, pose: GripperPose, action: &[f32]) -> GripperPose {
+        let target = self.target(pose, action);
+        match self.hand {
+            Some(hand) => hand.moved(pose, target, |pose| self.limited(pose)),
+            None => target,
+        }
+    }
+
+    /// Returns where an action wants the gripper.
+    fn target(self, GripperPose(pose): GripperPose, action: &[f32]) -> GripperPose {
+        let value = |index: usize, low: f64| {
+            let value = action.get(index).map_or(0.0, |&value| f64::from(value));
+            value.clamp(low, 1.0)
         };
-        let axes = Matrix::from_angles([pose[3], pose[4], pose[5]]);
-        let step = axes.apply([0, 1, 2].map(|index| self.meters * value(index)));
-        let turn = Matrix::from_angles([3, 4, 5].map(|index| self.radians * value(index)));
-        let [roll, pitch, yaw] = axes.times(&turn).angles();
-        let moved = [
-            pose[0] + step[0],
-            pose[1] + step[1],
-            pose[2] + step[2],
-            roll,
-            pitch,
-            yaw,
-        ];
-        GripperPose(std::array::from_fn(|index| {
-            moved[index].max(self.low[index]).min(self.high[index])
-        }))
+        let axes = Rotation::from_angles([pose[3], pose[4], pose[5]]);
+        let step = axes.apply([0, 1, 2].map(|index| self.meters * value(index, -1.0)));
+        let turn = Rotation::from_angles([3, 4, 5].map(|index| self.radians * value(index, -1.0)));
+        let position = [0, 1, 2].map(|index| pose[index] + step[index]);
+        self.limited(GripperPose::new(position, axes.times(&turn), value(6, 0.0)))
+    }
+
+    fn limited(self, GripperPose(mut pose): GripperPose) -> GripperPose {
+        for (value, (low, high)) in pose.iter_mut().zip(self.low.into_iter().zip(self.high)) {
+            *value = value.max(low).min(high);
+        }
+        GripperPose(pose)
     }
 
     /// Returns where between the limits the values are: -1 at the least, 1 at the greatest.
@@ -86,11 +113,14 @@ impl PoseLimits {
 
     /// Returns name, value and limits of the first value that is not finite or clearly beyond its limits.
     pub(crate) fn first_beyond(self, GripperPose(pose): GripperPose) -> Option<(&'static str, f64, [f64; 2])> {
-        let found = (0..6).find(|&index| {
-            let slack = TOLERANCE * (self.high[index] - self.low[index]);
-            !(self.low[index] - slack..=self.high[index] + slack).contains(&pose[index])
-        })?;
-        Some((NAMES[found], pose[found], [self.low[found], self.high[found]]))
+        let limits = self.low.into_iter().zip(self.high).chain([(0.0, 1.0)]);
+        let is_beyond = |value: f64, (low, high): (f64, f64)| {
+            let slack = TOLERANCE * (high - low);
+            !(low - slack..=high + slack).contains(&value)
+        };
+        let mut all = NAMES.into_iter().zip(pose).zip(limits);
+        all.find(|((_, value), limits)| is_beyond(*value, *limits))
+            .map(|((name, value), (low, high))| (name, value, [low, high]))
     }
 
     /// Returns name, value, and what is expected of the first setting that makes no sense.
@@ -104,54 +134,11 @@ impl PoseLimits {
         if let Some((name, value)) = scales.into_iter().find(|(_, value)| !is_scale(*value)) {
             return Some((name, value.to_string(), "a positive number"));
         }
-        let unordered = (0..6).find(|index| !ordered(index))?;
-        let range = format!("{} to {}", self.low[unordered], self.high[unordered]);
-        Some((NAMES[unordered], range, "from low to a greater high"))
-    }
-}
-
-/// A rotation, row by row.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Matrix([[f64; 3]; 3]);
-
-impl Matrix {
-    pub(crate) const IDENTITY: Self = Self([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
-
-    /// Returns `Rz(yaw) Ry(pitch) Rx(roll)`.
-    pub(crate) fn from_angles([roll, pitch, yaw]: [f64; 3]) -> Self {
-        let ((sin_r, cos_r), (sin_p, cos_p), (sin_y, cos_y)) = (roll.sin_cos(), pitch.sin_cos(), yaw.sin_cos());
-        let about_x = Self([[1.0, 0.0, 0.0], [0.0, cos_r, -sin_r], [0.0, sin_r, cos_r]]);
-        let about_y = Self([[cos_p, 0.0, sin_p], [0.0, 1.0, 0.0], [-sin_p, 0.0, cos_p]]);
-        let about_z = Self([[cos_y, -sin_y, 0.0], [sin_y, cos_y, 0.0], [0.0, 0.0, 1.0]]);
-        about_z.times(&about_y).times(&about_x)
-    }
-
-    /// Returns `roll, pitch, yaw` of a rotation that pitches by less than a quarter turn.
-    fn angles(&self) -> [f64; 3] {
-        let [[r00, ..], [r10, ..], [r20, r21, r22]] = self.0;
-        [r21.atan2(r22), (-r20).clamp(-1.0, 1.0).asin(), r10.atan2(r00)]
-    }
-
-    pub(crate) fn times(&self, right: &Self) -> Self {
-        let entry = |row: usize, column: usize| (0..3).map(|inner| self.0[row][inner] * right.0[inner][column]).sum();
-        Self(std::array::from_fn(|row| {
-            std::array::from_fn(|column| entry(row, column))
-        }))
-    }
-
-    pub(crate) fn apply(&self, vector: [f64; 3]) -> [f64; 3] {
-        self.0
-            .map(|row| row.iter().zip(vector).map(|(axis, value)| axis * value).sum())
-    }
-
-    /// Returns the axis of the rotation, as long as its angle.
-    pub(crate) fn rotation_vector(&self) -> [f64; 3] {
-        let [[r00, r01, r02], [r10, r11, r12], [r20, r21, r22]] = self.0;
-        let doubled_axis = [r21 - r12, r02 - r20, r10 - r01];
-        let doubled_sine = doubled_axis.iter().map(|value| value * value).sum::<f64>().sqrt();
-        let angle = doubled_sine.atan2(r00 + r11 + r22 - 1.0);
-        let factor = if doubled_sine < 1e-9 { 0.5 } else { angle / doubled_sine };
-        doubled_axis.map(|value| factor * value)
+        if let Some(unordered) = (0..6).find(|index| !ordered(index)) {
+            let range = format!("{} to {}", self.low[unordered], self.high[unordered]);
+            return Some((NAMES[unordered], range, "from low to a greater high"));
+        }
+        self.hand.and_then(|hand| hand.wrong())
     }
 }
 
@@ -164,9 +151,10 @@ mod tests {
         radians: 0.5,
         low: [-1.0, -1.0, 0.0, -0.4, -0.4, -1.0],
         high: [1.0, 1.0, 0.5, 0.4, 0.4, 1.0],
+        hand: None,
     };
 
-    fn assert_close(GripperPose(found): GripperPose, expected: [f64; 6]) {
+    fn assert_close(GripperPose(found): GripperPose, expected: [f64; 7]) {
         let close = found
             .iter()
             .zip(expected)
@@ -176,16 +164,16 @@ mod tests {
 
     #[test]
     fn a_gripper_moves_along_its_own_axes() {
-        let turned = GripperPose([0.0, 0.0, 0.2, 0.0, 0.0, 1.0]);
+        let turned = GripperPose([0.0, 0.0, 0.2, 0.0, 0.0, 1.0, 1.0]);
         let (sine, cosine) = 1.0_f64.sin_cos();
         let forward = LIMITS.moved(turned, &[1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 1.0]);
-        assert_close(forward, [0.1 * cosine, 0.1 * sine, 0.2, 0.0, 0.0, 0.5]);
+        assert_close(forward, [0.1 * cosine, 0.1 * sine, 0.2, 0.0, 0.0, 0.5, 1.0]);
         assert_eq!(LIMITS.moved(turned, &[3.0, 0.0, 0.0, 0.0, 0.0, -2.0, 1.0]), forward);
     }
 
     #[test]
     fn a_gripper_stops_at_its_limits() {
-        let low = GripperPose([0.95, 0.0, 0.05, 0.3, 0.0, 0.0]);
+        let low = GripperPose([0.95, 0.0, 0.05, 0.3, 0.0, 0.0, 1.0]);
         let stopped = LIMITS.moved(low, &[1.0, 0.0, -1.0, 1.0, 0.0, 0.0, 1.0]);
         let GripperPose([x, _, z, roll, ..]) = stopped;
         assert_eq!((x, z, roll), (1.0, 0.0, 0.4));

@@ -9,17 +9,20 @@ pub mod checkpoint;
 pub mod diffusion;
 pub mod dit;
 mod gripper_pose;
+mod hand;
 pub mod hub;
 pub mod judge;
 pub mod layers;
 pub mod memory;
 pub mod pipeline;
+mod rotation;
 pub mod text_encoder;
 pub mod vae;
 pub mod video;
 pub mod world_model;
 
 pub use gripper_pose::{GripperPose, POSE_FEATURES, PoseLimits};
+pub use hand::{Hand, HandBox};
 pub use world_model::{
     ActionDimension, Frame, Prediction, PredictionRequest, WorldModel, WorldModelError, WorldModelSpec, WorldState,
 };

@@ -207,6 +207,7 @@ mod tests {
             radians: 0.1,
             low: [-1.0; 6],
             high: [1.0; 6],
+            hand: None,
         };
         let (config, device) = (config().with_poses(Some(limits)), Device::flex());
         let judge = FrameJudge::new(config.clone(), config.init(&device), &device);
@@ -218,7 +219,7 @@ mod tests {
             };
             judge.judge(&[request]).expect("known task and size")[0]
         };
-        let (here, there) = (Some(GripperPose([0.0; 6])), Some(GripperPose([0.5; 6])));
+        let (here, there) = (Some(GripperPose([0.0; 7])), Some(GripperPose([0.5; 7])));
         assert_ne!(judged(here), judged(there));
         assert_ne!(judged(here), judged(None));
         assert_eq!(judged(here), judged(here));

@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gripper_pose::{GripperPose, Matrix, POSE_FEATURES, PoseLimits};
+use crate::gripper_pose::{GripperPose, POSE_FEATURES, PoseLimits};
+use crate::rotation::Rotation;
 
 /// Values of an action that are a motion: three of translation and three of rotation.
 const MOTION: usize = 6;
@@ -78,7 +79,7 @@ impl ActionReference {
 }
 
 fn add_sums(actions: &mut [Vec<f32>], radians: f64) {
-    let mut axes = Matrix::IDENTITY;
+    let mut axes = Rotation::IDENTITY;
     let mut moved = [0.0; 3];
     for action in actions {
         let step: Vec<f64> = action.iter().take(MOTION).map(|&value| f64::from(value)).collect();
@@ -86,7 +87,7 @@ fn add_sums(actions: &mut [Vec<f32>], radians: f64) {
             *moved += part;
         }
         let angles = [3, 4, 5].map(|index| radians * step[index]);
-        axes = axes.times(&Matrix::from_angles(angles));
+        axes = axes.times(&Rotation::from_angles(angles));
         let turned = axes.rotation_vector().map(|angle| angle / radians);
         let sums = moved.into_iter().chain(turned);
         action.extend(sums.map(|sum| (SUM_SCALE * sum) as f32));
@@ -154,6 +155,7 @@ mod tests {
             radians: FRAC_PI_2,
             low: [-1.0; 6],
             high: [1.0; 6],
+            hand: None,
         };
         let reference = ActionReference::World(limits);
         let step = vec![vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5]];
@@ -163,7 +165,7 @@ mod tests {
             actions
         };
         let (known, unknown) = (
-            extended(Some(GripperPose([0.4, 0.0, 0.0, 0.0, 0.0, 0.0]))),
+            extended(Some(GripperPose([0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]))),
             extended(None),
         );
         assert_eq!(known[0].len(), reference.network_dimensions(7));

@@ -368,6 +368,7 @@ pub(crate) mod tests {
             radians: 0.2,
             low: [-1.0; 6],
             high: [1.0; 6],
+            hand: None,
         });
         if let Some(action) = &mut config.dit.conditioning.action {
             action.action_dim = config.action_reference.network_dimensions(7);
@@ -385,7 +386,7 @@ pub(crate) mod tests {
         assert_eq!(second.gripper_poses.len(), 3);
         assert_eq!(second.gripper_poses[2], second.next_state.gripper_pose);
         let GripperPose(pose) = second.next_state.gripper_pose.expect("the start is known");
-        let expected = [0.1 + 11.0 * 0.01, 0.0, 0.2, 0.0, 0.0, 0.0];
+        let expected = [0.1 + 11.0 * 0.01, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0];
         assert!(
             pose.iter()
                 .zip(expected)
@@ -401,8 +402,9 @@ pub(crate) mod tests {
         assert_ne!(predict_one(&model, &not_told, &forward(8)).frames, first.frames);
         for (wrong, found) in [
             (vec![0.0; 3], "3 values"),
-            (vec![f32::NAN; 6], "x = NaN"),
-            (vec![0.1, 0.0, 20.0, 0.0, 0.0, 0.0], "z = 20, not in -1 to 1"),
+            (vec![f32::NAN; 7], "x = NaN"),
+            (vec![0.1, 0.0, 20.0, 0.0, 0.0, 0.0, 0.0], "z = 20, not in -1 to 1"),
+            (vec![0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 8.0], "opening = 8, not in 0 to 1"),
         ] {
             let message = begin(&wrong).expect_err("no such state").to_string();
             assert!(

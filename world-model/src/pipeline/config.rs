@@ -195,7 +195,7 @@ impl PredictConfig {
             found,
         };
         let pose = proprioception
-            .first_chunk::<6>()
+            .first_chunk::<7>()
             .ok_or_else(|| wrong(format!("{} values", proprioception.len())))?;
         let pose = GripperPose(pose.map(f64::from));
         match limits.first_beyond(pose) {

@@ -86,7 +86,7 @@ fn episode(seed: u64) -> Episode {
 
 /// The square is a gripper that moves a pixel per millimetre.
 fn pose_at(place: f32) -> Vec<f32> {
-    vec![0.001 * place, 0.0, 0.0, 0.0, 0.0, 0.0]
+    vec![0.001 * place, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 }
 
 fn in_the_world() -> ActionReference {
@@ -95,6 +95,7 @@ fn in_the_world() -> ActionReference {
         radians: 0.2,
         low: [0.0, -1.0, -1.0, -0.5, -0.5, -0.5],
         high: [0.011, 1.0, 1.0, 0.5, 0.5, 0.5],
+        hand: None,
     })
 }
 
