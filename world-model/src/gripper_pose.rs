@@ -22,7 +22,7 @@ pub struct GripperPose(pub [f64; 7]);
 
 impl GripperPose {
     /// Returns a share of the straight way to another pose, which turns the shortest way; as far open as this one.
-    pub(crate) fn towards(self, GripperPose(target): Self, share: f64) -> Self {
+    pub(crate) fn towards(self, Self(target): Self, share: f64) -> Self {
         let Self(pose) = self;
         let position = [0, 1, 2].map(|index| pose[index] + share * (target[index] - pose[index]));
         let [now, then] = [pose, target].map(|pose| Rotation::from_angles([pose[3], pose[4], pose[5]]));

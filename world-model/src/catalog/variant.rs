@@ -34,7 +34,7 @@ pub enum Recognized {
     /// A world model of Worldloop: VAE and transformer in one file.
     World(Box<PredictConfig>),
     /// A judge of Worldloop.
-    Judge(JudgeNetworkConfig),
+    Judge(Box<JudgeNetworkConfig>),
 }
 
 /// A diffusion transformer in a checkpoint.
@@ -118,7 +118,9 @@ fn by_config(source: &CheckpointSource) -> Result<Option<Recognized>, RecognizeE
         return Ok(Some(Recognized::World(Box::new(config))));
     }
     let judge = serde_json::from_str::<JudgeNetworkConfig>(text).ok();
-    Ok(judge.filter(JudgeNetworkConfig::is_valid).map(Recognized::Judge))
+    Ok(judge
+        .filter(JudgeNetworkConfig::is_valid)
+        .map(|config| Recognized::Judge(Box::new(config))))
 }
 
 fn control_network(source: &CheckpointSource) -> Option<ControlNetwork> {

@@ -17,6 +17,7 @@ const SUM_SCALE: f64 = 0.25;
 
 /// What the network is told of a motion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "one per model, copied now and then")]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ActionReference {
     /// Each action, seen from the frame before it.
