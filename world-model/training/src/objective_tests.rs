@@ -42,7 +42,7 @@ fn record(folder: &Path) {
             height: SIZE,
         }],
         actions: (0..7).map(action).collect(),
-        proprioception: (0..6).map(action).collect(),
+        proprioception: (0..7).map(action).collect(),
         action_frame: "gripper".into(),
         frame_rate_hz: 5.0,
     };
