@@ -1,11 +1,13 @@
 //! The world whose weights are in the binary.
 
 use burn::tensor::Device;
-use worldloop::envs::{CheckOptions, check_env_with};
+use worldloop::envs::learned::frame_from_image;
+use worldloop::envs::{Action, CheckOptions, ResetOptions, check_env_with};
 use worldloop::evaluation::FidelitySuite;
 use worldloop::policies::Policy;
 use worldloop::rollout::{EpisodeRequest, LearnedParts, RolloutError, RolloutEvent, RolloutRunner, World};
 use worldloop::weights::Weights;
+use worldloop::world_model::PredictionRequest;
 
 use std::ops::ControlFlow;
 
@@ -97,4 +99,50 @@ fn the_embedded_world_follows_actions_and_beats_a_still_frame() {
         chunk.baseline_psnr
     );
     assert!(measured.shuffled_error_ratio.expect("episodes") > 1.3, "{measured:?}");
+}
+
+#[test]
+fn the_known_pose_is_the_simulators_when_the_table_stops_the_hand() {
+    let model = parts().model;
+    // Down to the table, then along it while the hand rolls, pitches and yaws, then up.
+    let pressed: [([f32; 7], usize); 6] = [
+        ([0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0], 8),
+        ([0.3, 0.1, -0.6, 1.0, 0.0, 0.3, 1.0], 5),
+        ([-0.4, 0.2, -0.6, -1.0, 0.5, 0.0, 0.0], 5),
+        ([0.1, -0.6, -0.3, 0.4, -1.0, -0.5, 0.0], 6),
+        ([0.2, 0.3, -0.2, -0.3, 0.2, 0.2, 1.0], 4),
+        ([0.0, 0.0, 1.0, 0.0, 0.3, 0.0, 1.0], 4),
+    ];
+    let actions: Vec<Vec<f32>> = pressed
+        .iter()
+        .flat_map(|(action, count)| vec![action.to_vec(); *count])
+        .collect();
+    let mut env = World::Physics { image_size: 64 }.env("reach").expect("a task");
+    let (observation, _) = env.reset(Some(1_000_300), &ResetOptions::default()).expect("a start");
+    let camera = &model.spec().cameras[0];
+    let context = vec![vec![frame_from_image(&observation.images[camera])]];
+    let mut state = model.start(context, &observation.proprioception, 0).expect("a start");
+    let mut rolls = Vec::new();
+    for (index, chunk) in actions.chunks(model.spec().chunk_length).enumerate() {
+        let request = PredictionRequest {
+            state: &state,
+            actions: chunk,
+        };
+        let prediction = model.predict(&[request]).expect("a prediction").remove(0);
+        for (action, pose) in chunk.iter().zip(&prediction.gripper_poses) {
+            let step = env.step(&Action(action.clone())).expect("the ball is elsewhere");
+            let known = pose.expect("told at the start").0;
+            let actual = step.observation.proprioception;
+            for (known, actual) in known.iter().zip(&actual) {
+                assert!(
+                    (known - f64::from(*actual)).abs() < 2e-3,
+                    "chunk {index}: {known:?}, physics {actual:?}"
+                );
+            }
+            rolls.push(actual[3]);
+        }
+        state = prediction.next_state;
+    }
+    // Without the table, five turns of 0.2 rad would end at the limit of 0.3.
+    assert!(rolls[12] < 0.1, "{rolls:?}");
 }

@@ -143,7 +143,7 @@ impl PoseLimits {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const LIMITS: PoseLimits = PoseLimits {
@@ -154,7 +154,8 @@ mod tests {
         hand: None,
     };
 
-    fn assert_close(GripperPose(found): GripperPose, expected: [f64; 7]) {
+    /// Requires that two poses are the same but for rounding.
+    pub(crate) fn assert_close(GripperPose(found): GripperPose, expected: [f64; 7]) {
         let close = found
             .iter()
             .zip(expected)

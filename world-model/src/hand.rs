@@ -10,7 +10,7 @@ const MAX_PIECES: usize = 1000;
 /// A hand with two parallel fingers, made of boxes, above a table that it can't enter.
 ///
 /// It moves in small straight pieces. Of a piece that would drive a box into the table the free part remains: along the
-/// table, upright, without the turn, or none.
+/// table, upright, without the turn, or none. What blocks stop is not known: fingers that hold one are taken for closed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hand {
@@ -125,6 +125,7 @@ impl Hand {
 mod tests {
     use super::*;
     use crate::gripper_pose::PoseLimits;
+    use crate::gripper_pose::tests::assert_close;
 
     /// Fingers of 8 cm that end 1 cm below the tool point; roll turns one of them down.
     const HAND: Hand = Hand {
@@ -150,31 +151,24 @@ mod tests {
         hand: Some(HAND),
     };
 
-    fn moved(pose: [f64; 7], action: [f32; 7]) -> [f64; 7] {
-        LIMITS.moved(GripperPose(pose), &action).0
-    }
-
-    fn assert_close(found: [f64; 7], expected: [f64; 7]) {
-        let close = found
-            .iter()
-            .zip(expected)
-            .all(|(found, expected)| (found - expected).abs() < 1e-9);
-        assert!(close, "{found:?}, expected {expected:?}");
+    fn moved(pose: [f64; 7], action: [f32; 7]) -> GripperPose {
+        LIMITS.moved(GripperPose(pose), &action)
     }
 
     #[test]
     fn above_the_table_the_target_is_reached_and_the_fingers_close_in_two_actions() {
         let start = [0.0, 0.0, 0.2, 0.1, 0.0, 0.2, 1.0];
         let action = [0.5, -1.0, 0.2, 0.4, 0.3, -1.0, 0.0];
-        let free = PoseLimits { hand: None, ..LIMITS }.moved(GripperPose(start), &action).0;
+        let GripperPose(free) = PoseLimits { hand: None, ..LIMITS }.moved(GripperPose(start), &action);
         let found = moved(start, action);
         assert_close(found, [free[0], free[1], free[2], free[3], free[4], free[5], 0.5]);
-        assert_close([moved(found, [0.0; 7])[6]; 7], [0.0; 7]);
+        let closed = LIMITS.moved(found, &[0.0; 7]);
+        assert_close(closed, [free[0], free[1], free[2], free[3], free[4], free[5], 0.0]);
     }
 
     #[test]
     fn fingers_stop_at_the_table_and_go_on_along_it() {
-        let [x, _, z, ..] = moved(
+        let GripperPose([x, _, z, ..]) = moved(
             [0.0, 0.0, 0.0151, 0.0, 0.0, 0.0, 0.0],
             [1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0],
         );
@@ -188,7 +182,7 @@ mod tests {
         let on_it = [0.0, 0.0, 0.01, 0.0, 0.0, 0.0, 1.0];
         let roll = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0];
         assert_close(moved(on_it, roll), [0.02, 0.0, 0.01, 0.0, 0.0, 0.0, 1.0]);
-        let above = moved([0.0, 0.0, 0.05, 0.0, 0.0, 0.0, 1.0], roll);
+        let GripperPose(above) = moved([0.0, 0.0, 0.05, 0.0, 0.0, 0.0, 1.0], roll);
         assert!((above[3] - 0.2).abs() < 1e-9);
     }
 

@@ -182,7 +182,8 @@ pub enum WorldModelError {
     /// The robot's state at the start is not one that the model can read.
     #[error(
         "the robot's state at the start has {found}; the model `{model}` reads x, y, z in metres, roll, pitch, yaw in \
-         radians, and how far the gripper is open (0 to 1) from its first 7 values: pass the env's proprioception, or none where it is not known"
+         radians, and how far the gripper is open (0 to 1) from its first 7 values: pass the env's proprioception, or \
+         none where it is not known"
     )]
     Proprioception {
         /// Name of the model.

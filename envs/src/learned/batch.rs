@@ -2,8 +2,8 @@
 
 use image::{RgbImage, imageops};
 use rand::RngExt;
-use worldloop_world_model::WorldModelSpec;
 use worldloop_world_model::judge::JudgeRequest;
+use worldloop_world_model::{Frame, WorldModelSpec};
 
 use super::episode::Episode;
 use super::frame_image::image_from_frame;
@@ -155,9 +155,10 @@ impl LearnedBatch {
             }
         };
         let context = self.world.context(observation)?;
-        let latest = context.iter().filter_map(|frames| frames.last().cloned()).collect();
+        let latest: Vec<Frame> = context.iter().filter_map(|frames| frames.last().cloned()).collect();
         let state = self.world.model.start(context, &observation.proprioception, seed)?;
-        Ok(Episode::new(task, observation.instruction.clone(), state, latest))
+        let instruction = observation.instruction.clone();
+        Ok(Episode::new(task, instruction, state, latest, self.world.judge_camera))
     }
 
     /// Checks the chunks and copies the episodes that are to advance.
@@ -245,8 +246,7 @@ impl EnvBatch for LearnedBatch {
             }
         }
         let episodes = started.iter().filter_map(|(_, lane)| lane.episode.as_ref());
-        let camera = self.world.judge_camera;
-        let requests: Vec<_> = episodes.map(|episode| episode.first_judge_request(camera)).collect();
+        let requests: Vec<_> = episodes.map(Episode::first_judge_request).collect();
         let judgements = if requests.is_empty() {
             Vec::new()
         } else {

@@ -1,6 +1,7 @@
 //! One episode in a learned world: where it stands, and what a predicted frame does to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use worldloop_world_model::judge::{JudgeRequest, Judgement};
 use worldloop_world_model::{Frame, GripperPose, Prediction, PredictionRequest, WorldState};
@@ -19,6 +20,8 @@ use crate::step::{Info, Step};
 pub(super) struct Episode {
     pub(super) task: LearnedTask,
     instruction: String,
+    /// What the judge's camera saw when the episode began.
+    first: Arc<Frame>,
     /// State at the last chunk boundary.
     boundary: WorldState,
     /// Actions since that boundary, each answered with a frame already; fewer than a chunk.
@@ -32,10 +35,17 @@ pub(super) struct Episode {
 }
 
 impl Episode {
-    pub(super) fn new(task: &LearnedTask, instruction: String, state: WorldState, latest: Vec<Frame>) -> Self {
+    pub(super) fn new(
+        task: &LearnedTask,
+        instruction: String,
+        state: WorldState,
+        latest: Vec<Frame>,
+        judge_camera: usize,
+    ) -> Self {
         Self {
             task: task.clone(),
             instruction,
+            first: Arc::new(latest[judge_camera].clone()),
             boundary: state,
             pending: Vec::new(),
             latest,
@@ -70,6 +80,7 @@ impl Episode {
     pub(super) fn judge_request<'a>(&'a self, frame: &'a Frame, gripper_pose: Option<GripperPose>) -> JudgeRequest<'a> {
         JudgeRequest {
             frame,
+            first_frame: &self.first,
             gripper_pose,
             task: &self.task.name,
             instruction: &self.instruction,
@@ -81,8 +92,8 @@ impl Episode {
     }
 
     /// Asks for the judgement of the first observation.
-    pub(super) fn first_judge_request(&self, camera: usize) -> JudgeRequest<'_> {
-        self.judge_request(&self.latest[camera], self.boundary.gripper_pose)
+    pub(super) fn first_judge_request(&self) -> JudgeRequest<'_> {
+        self.judge_request(&self.first, self.boundary.gripper_pose)
     }
 
     /// Notes what the judge says of the first observation.

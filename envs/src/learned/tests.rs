@@ -522,6 +522,34 @@ fn unreliable(lose_frame: bool, probability: f32) -> LearnedEnv {
     LearnedEnv::new(LearnedWorld::new(part(), part(), initial, endless()).unwrap()).unwrap()
 }
 
+/// Says as progress where the point of a [`ScriptedWorldModel`] was in the episode's first frame.
+#[derive(Debug)]
+struct StartJudge;
+
+impl Judge for StartJudge {
+    fn judge(&self, requests: &[JudgeRequest<'_>]) -> Result<Vec<Judgement>, JudgeError> {
+        let judge = |request: &JudgeRequest<'_>| Judgement {
+            success_probability: 0.0,
+            progress: request.first_frame.values[0],
+        };
+        Ok(requests.iter().map(judge).collect())
+    }
+}
+
+#[test]
+fn the_judge_is_shown_the_first_frame_of_the_episode() {
+    let initial = |_: u64, _: &str| Ok(ScriptedWorldModel::default().observation([0.25, 0.0], "reach"));
+    let model = Arc::new(ScriptedWorldModel::default());
+    let world = LearnedWorld::new(model, Arc::new(StartJudge), initial, endless()).unwrap();
+    let mut env = LearnedEnv::new(world).unwrap();
+    let (_, info) = env.reset(Some(3), &ResetOptions::default()).unwrap();
+    let start = info.metrics["progress"];
+    assert!((start - 0.25).abs() < 0.01, "{start}");
+    let steps = env.step_chunk(&towards_the_goal(12)).unwrap();
+    assert_ne!(steps[0].observation, steps[11].observation);
+    assert!(steps.iter().all(|step| step.info.metrics["progress"] == start));
+}
+
 #[test]
 fn a_failed_call_leaves_the_env_as_it_was() {
     let mut env = unreliable(false, 0.0);

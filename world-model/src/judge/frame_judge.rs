@@ -1,4 +1,4 @@
-//! A learned [`Judge`] that looks at one frame at a time.
+//! A learned [`Judge`] that looks at one frame at a time, and at the one that the episode began with.
 
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::judgement::{Judge, JudgeError, JudgeRequest, Judgement};
 use super::network::{JudgeNetwork, JudgeNetworkConfig};
 use crate::checkpoint::{CheckpointError, CheckpointSource, KeyMap, load_into};
+use crate::world_model::Frame;
 
 /// Key of the config in the metadata of a judge's weights.
 const CONFIG_KEY: &str = "config";
@@ -91,23 +92,24 @@ impl FrameJudge {
 
     fn check_size(&self, request: &JudgeRequest<'_>) -> Result<(), JudgeError> {
         let (expected_height, expected_width) = (self.config.height, self.config.width);
-        let (found_height, found_width) = (request.frame.height, request.frame.width);
-        if (expected_height, expected_width) == (found_height, found_width) {
-            return Ok(());
+        let other = |frame: &&Frame| (frame.height, frame.width) != (expected_height, expected_width);
+        match [request.frame, request.first_frame].into_iter().find(other) {
+            None => Ok(()),
+            Some(frame) => Err(JudgeError::FrameSize {
+                expected_height,
+                expected_width,
+                found_height: frame.height,
+                found_width: frame.width,
+            }),
         }
-        Err(JudgeError::FrameSize {
-            expected_height,
-            expected_width,
-            found_height,
-            found_width,
-        })
     }
 
     fn judge_batch(&self, requests: &[JudgeRequest<'_>], tasks: &[usize]) -> Vec<Judgement> {
         let batch = requests.len();
         let pixels: Vec<f32> = requests
             .iter()
-            .flat_map(|request| request.frame.values.iter().copied())
+            .flat_map(|request| [request.frame, request.first_frame])
+            .flat_map(|frame| frame.values.iter().copied())
             .collect();
         let offsets: Vec<f32> = tasks
             .iter()
@@ -119,11 +121,11 @@ impl FrameJudge {
             .zip(tasks)
             .flat_map(|(request, &task)| self.config.condition(task, request.gripper_pose))
             .collect();
-        let shape = [batch, 3, self.config.height, self.config.width];
-        let frames = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device).clamp(-1.0, 1.0);
+        let shape = [batch, 6, self.config.height, self.config.width];
+        let pictures = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device).clamp(-1.0, 1.0);
         let conditions = TensorData::new(conditions, [batch, self.config.conditions()]);
         let conditions = Tensor::<2>::from_data(conditions, &self.device);
-        let answers = sigmoid(self.network.forward(frames, conditions) - offsets).into_data();
+        let answers = sigmoid(self.network.forward(pictures, conditions) - offsets).into_data();
         let answers: Vec<f32> = answers.iter::<f32>().collect();
         answers
             .chunks_exact(2)
@@ -154,7 +156,6 @@ mod tests {
     use super::*;
     use crate::checkpoint::{CheckpointWriter, SaveDtype};
     use crate::gripper_pose::{GripperPose, PoseLimits};
-    use crate::world_model::Frame;
 
     fn config() -> JudgeNetworkConfig {
         JudgeNetworkConfig::new(vec!["push".into(), "reach".into()], 16, 32)
@@ -181,6 +182,7 @@ mod tests {
     fn request<'a>(frame: &'a Frame, task: &'a str) -> JudgeRequest<'a> {
         JudgeRequest {
             frame,
+            first_frame: frame,
             gripper_pose: None,
             task,
             instruction: "",
@@ -226,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn it_judges_by_the_first_frame_too() {
+        let (judge, frame, another) = (judge(), frame(32, 0.5), frame(32, 1.5));
+        let judged = |first_frame| {
+            let request = JudgeRequest {
+                first_frame,
+                ..request(&frame, "push")
+            };
+            judge.judge(&[request]).expect("known task and size")[0]
+        };
+        assert_ne!(judged(&frame), judged(&another));
+        assert_eq!(judged(&another), judged(&another));
+    }
+
+    #[test]
     fn an_offset_makes_it_call_fewer_successes_of_its_task() {
         let (plain, device) = (judge(), Device::flex());
         let strict = FrameJudge::new(
@@ -253,11 +269,15 @@ mod tests {
             error.to_string().contains("juggle") && error.to_string().contains("push, reach"),
             "{error}"
         );
-        let error = judge.judge(&[request(&narrow, "push")]).expect_err("another size");
-        assert!(
-            matches!(error, JudgeError::FrameSize { found_width: 16, .. }),
-            "{error}"
-        );
+        for (frame, first_frame) in [(&narrow, &fitting), (&fitting, &narrow)] {
+            let request = JudgeRequest {
+                first_frame,
+                ..request(frame, "push")
+            };
+            let error = judge.judge(&[request]).expect_err("another size");
+            let fits = matches!(error, JudgeError::FrameSize { found_width: 16, .. });
+            assert!(fits, "{error}");
+        }
     }
 
     #[test]

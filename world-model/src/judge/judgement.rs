@@ -8,6 +8,8 @@ use crate::world_model::Frame;
 pub struct JudgeRequest<'a> {
     /// The frame of the camera that the judge was trained on.
     pub frame: &'a Frame,
+    /// What the same camera saw when the episode began, where nothing hides what is to be done.
+    pub first_frame: &'a Frame,
     /// Where the gripper is, as far as it is known.
     pub gripper_pose: Option<GripperPose>,
     /// Task name, for example `reach`.

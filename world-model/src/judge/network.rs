@@ -24,22 +24,23 @@ pub struct JudgeNetworkConfig {
     /// Channels after the first, the second, and the later convolutions.
     #[config(default = "[24, 48, 64]")]
     pub channels: [usize; 3],
-    /// Width of the fully connected layer.
+    /// Places that the network looks for, each by a channel whose centre of mass it reads.
+    #[config(default = 48)]
+    pub places: usize,
+    /// Width of the fully connected layers.
     #[config(default = 128)]
     pub d_hidden: usize,
-    /// Places that the network looks for in a frame, each by a channel whose centre of mass it reads.
-    pub places: Option<usize>,
     /// Limits of the poses that are seen beside the frames; none for a judge that sees frames alone.
     pub poses: Option<PoseLimits>,
-    /// Subtracted from the success logit, by task, so that as many held-out episodes count as solved as were; none
-    /// where it is empty.
+    /// Subtracted from the success logit, by task, so that as many held-out frames are called successes as are; none where it
+    /// is empty.
     #[config(default = "Vec::new()")]
     pub success_offsets: Vec<f32>,
 }
 
-/// Maps a frame and a task to a success logit and a progress logit.
+/// Maps a frame, the episode's first one and a task to a success logit and a progress logit.
 ///
-/// Five convolutions see the colours and the pixel coordinates; the task, and the gripper's pose where it is seen, scale and
+/// Five convolutions see the colours of both frames and the pixel coordinates; the task, and the gripper's pose where it is seen, scale and
 /// shift the channels of the third.
 #[derive(Module, Debug)]
 pub struct JudgeNetwork {
@@ -56,9 +57,11 @@ pub struct JudgeNetwork {
     /// Scale and shift per channel from the conditions.
     pub modulation: Linear,
     /// How much each position of the third convolution's output speaks for each place.
-    pub places: Option<Conv2d>,
-    /// Fully connected layer.
-    pub linear: Linear,
+    pub places: Conv2d,
+    /// First fully connected layer.
+    pub linear1: Linear,
+    /// Second fully connected layer.
+    pub linear2: Linear,
     /// Logits of success and progress.
     pub output: Linear,
 }
@@ -87,7 +90,7 @@ impl JudgeNetworkConfig {
             && self.poses.is_none_or(|limits| limits.wrong().is_none())
             && !self.tasks.is_empty()
             && width(self.d_hidden)
-            && self.places.is_none_or(width)
+            && width(self.places)
             && self.channels.iter().all(|&size| width(size))
     }
 
@@ -101,21 +104,19 @@ impl JudgeNetworkConfig {
                 .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
                 .init(device)
         };
+        let linear = |from: usize, to: usize| LinearConfig::new(from, to).init(device);
         let cells = (self.height / COMPRESSION) * (self.width / COMPRESSION);
         JudgeNetwork {
-            conv1: conv(5, first, 5, 2),
+            conv1: conv(8, first, 5, 2),
             conv2: conv(first, second, 3, 2),
             conv3: conv(second, later, 3, 1),
             conv4: conv(later, later, 3, 2),
             conv5: conv(later, later, 3, 2),
-            modulation: LinearConfig::new(self.conditions(), 2 * later).init(device),
-            places: self.places.map(|places| conv(later, places, 1, 1)),
-            linear: LinearConfig::new(
-                later * cells + 2 * self.places.unwrap_or(0) + self.conditions(),
-                self.d_hidden,
-            )
-            .init(device),
-            output: LinearConfig::new(self.d_hidden, 2).init(device),
+            modulation: linear(self.conditions(), 2 * later),
+            places: conv(later, self.places, 1, 1),
+            linear1: linear(later * cells + 2 * self.places + self.conditions(), self.d_hidden),
+            linear2: linear(self.d_hidden, self.d_hidden),
+            output: linear(self.d_hidden, 2),
         }
     }
 }
@@ -124,14 +125,14 @@ impl JudgeNetwork {
     /// Judges frames.
     ///
     /// # Shapes
-    /// - frames: `[batch, 3, height, width]`, RGB in `[-1, 1]`
+    /// - pictures: `[batch, 6, height, width]`, RGB of the frame, then of the episode's first one, in `[-1, 1]`
     /// - conditions: `[batch, conditions]`, see [`JudgeNetworkConfig::condition`]
     /// - output: `[batch, 2]`, logits of success and of progress
-    pub fn forward(&self, frames: Tensor<4>, conditions: Tensor<2>) -> Tensor<2> {
-        let [batch, _, height, width] = frames.dims();
-        assert_shape!(frames, [batch, 3, height, width]);
-        let coordinates = coordinate_channels([batch, height, width], &frames.device());
-        let features = relu(self.conv1.forward(Tensor::cat(vec![frames, coordinates], 1)));
+    pub fn forward(&self, pictures: Tensor<4>, conditions: Tensor<2>) -> Tensor<2> {
+        let [batch, _, height, width] = pictures.dims();
+        assert_shape!(pictures, [batch, 6, height, width]);
+        let coordinates = coordinate_channels([batch, height, width], &pictures.device());
+        let features = relu(self.conv1.forward(Tensor::cat(vec![pictures, coordinates], 1)));
         let features = self.conv3.forward(relu(self.conv2.forward(features)));
         let [_, channels, _, _] = features.dims();
         let modulation = self.modulation.forward(conditions.clone());
@@ -143,16 +144,11 @@ impl JudgeNetwork {
             .narrow(1, channels, channels)
             .reshape([batch, channels, 1, 1]);
         let features = relu(features * (scale + 1.0) + shift);
-        let places = self
-            .places
-            .as_ref()
-            .map(|places| centres_of_mass(places.forward(features.clone())));
+        let places = centres_of_mass(self.places.forward(features.clone()));
         let features = relu(self.conv5.forward(relu(self.conv4.forward(features))));
-        let features = std::iter::once(features.flatten::<2>(1, 3))
-            .chain(places)
-            .chain([conditions]);
-        let features = Tensor::cat(features.collect(), 1);
-        self.output.forward(relu(self.linear.forward(features)))
+        let features = Tensor::cat(vec![features.flatten(1, 3), places, conditions], 1);
+        let features = relu(self.linear2.forward(relu(self.linear1.forward(features))));
+        self.output.forward(features)
     }
 }
 
@@ -191,15 +187,6 @@ fn coordinate_channels([batch, height, width]: [usize; 3], device: &Device) -> T
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn judges_that_were_trained_before_there_were_poses_and_places_are_read() {
-        let before =
-            r#"{"tasks":["reach"],"height":64,"width":64,"channels":[24,48,64],"d_hidden":128,"success_offsets":[]}"#;
-        let config: JudgeNetworkConfig = serde_json::from_str(before).expect("a judge's config");
-        assert_eq!(config, JudgeNetworkConfig::new(vec!["reach".into()], 64, 64));
-        assert_eq!(config.conditions(), 1);
-    }
 
     #[test]
     fn a_spot_is_its_centre_of_mass() {

@@ -1,4 +1,4 @@
-//! Training of the judge: success and progress from single frames.
+//! Training of the judge: success and progress from a frame and the first one of its episode.
 //!
 //! Beside recorded frames the judge sees the same moments as a world model predicts them, so that it does not stumble
 //! over predicted pictures. If that model is told where the gripper is, so is the judge.
@@ -34,7 +34,7 @@ const EVALUATION_BATCH: usize = 128;
 /// Validation episodes whose progress is drawn.
 const PICTURED_EPISODES: usize = 12;
 
-/// Most predicted stretches of validation episodes that the offset of success is chosen on.
+/// Most predicted stretches of validation episodes whose frames the offset of success is chosen on.
 const HELD_OUT_STRETCHES: usize = 384;
 
 /// Place of the training episodes in a pair.
@@ -66,8 +66,6 @@ pub struct JudgeTrainingConfig {
     pub unknown_pose_share: f32,
     /// Width of the network's fully connected layer.
     pub d_hidden: usize,
-    /// Places that the network looks for in a frame.
-    pub places: Option<usize>,
     /// Frames per step.
     pub batch_size: usize,
     /// Largest shift of brightness, of a range of 2.
@@ -93,7 +91,6 @@ impl Default for JudgeTrainingConfig {
             near_miss_share: 0.4,
             unknown_pose_share: 0.1,
             d_hidden: 128,
-            places: None,
             batch_size: 64,
             brightness: 0.03,
             pixel_noise: 0.04,
@@ -168,9 +165,7 @@ impl JudgeObjective {
             .collect();
         let tasks = tasks.into_iter().map(str::to_string).collect();
         let [height, width] = recordings.size();
-        let mut network = JudgeNetworkConfig::new(tasks, height, width)
-            .with_d_hidden(config.d_hidden)
-            .with_places(config.places);
+        let mut network = JudgeNetworkConfig::new(tasks, height, width).with_d_hidden(config.d_hidden);
         require(
             "datasets",
             network.is_valid(),
@@ -221,7 +216,7 @@ impl JudgeObjective {
     fn batch(&self, step: u64) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
         // Of their own, so that a judge that sees poses is trained on the same frames as one that does not.
-        let mut unknown = StepRandom::new(self.config.trainer.seed, step, 1);
+        let [mut unknown, mut earlier] = [1, 2].map(|stream| StepRandom::new(self.config.trainer.seed, step, stream));
         let (mut pixels, mut conditions, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         let near_misses = self.config.near_miss_share;
         for _ in 0..self.config.batch_size {
@@ -238,12 +233,18 @@ impl JudgeObjective {
                 .then(|| predicted.draw(near_misses, &mut random))
                 .flatten();
             if let Some(frame) = predicted {
-                pixels.extend(frame.pixels.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0));
+                pixels.extend(self.predicted_picture(TRAINING, frame));
                 conditions.extend(self.condition(&frame.task, frame.pose.filter(|_| !hidden)));
                 labels.extend([f32::from(u8::from(frame.success)), frame.progress]);
             } else if let Some(&(place, frame)) = recorded.draw(near_misses, &mut random) {
                 let episode = &self.recordings.training[place];
-                pixels.extend(self.pixels(episode, frame));
+                // Half of the time the episode begins at a later frame, as episodes from anywhere do.
+                let first = if earlier.chance(0.5) {
+                    0
+                } else {
+                    earlier.index(frame + 1)
+                };
+                pixels.extend(self.picture(episode, frame, first));
                 let pose = self.pose(TRAINING, place, frame).filter(|_| !hidden);
                 conditions.extend(self.condition(&episode.info.task, pose));
                 labels.extend([f32::from(u8::from(episode.successes[frame])), episode.progress[frame]]);
@@ -270,6 +271,18 @@ impl JudgeObjective {
         })
     }
 
+    /// Returns what the judge sees of a recorded frame, if the episode began with the frame of index `first`.
+    fn picture<'a>(&self, episode: &'a Episode, frame: usize, first: usize) -> impl Iterator<Item = f32> + use<'a> {
+        self.pixels(episode, frame).chain(self.pixels(episode, first))
+    }
+
+    /// Returns what the judge sees of a frame that was predicted from the training or the validation episodes.
+    fn predicted_picture<'a>(&'a self, set: usize, frame: &'a PredictedFrame) -> impl Iterator<Item = f32> + use<'a> {
+        let episodes = [&self.recordings.training, &self.recordings.validation][set];
+        let pixels = frame.pixels.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0);
+        pixels.chain(self.pixels(&episodes[frame.episode], 0))
+    }
+
     /// Returns where the gripper is in a frame of the training or the validation episodes.
     fn pose(&self, set: usize, episode: usize, frame: usize) -> Option<GripperPose> {
         self.poses[set].get(episode).and_then(|poses| poses[frame])
@@ -285,10 +298,11 @@ impl JudgeObjective {
     fn logits(&self, network: &JudgeNetwork, pixels: Vec<f32>, conditions: Vec<f32>) -> Tensor<2> {
         let device = device_of(network);
         let batch = conditions.len() / self.network.conditions();
-        let frames = TensorData::new(pixels, [batch, 3, self.network.height, self.network.width]);
+        let shape = [batch, 6, self.network.height, self.network.width];
+        let pictures = TensorData::new(pixels, shape);
         let conditions = TensorData::new(conditions, [batch, self.network.conditions()]);
         network.forward(
-            Tensor::from_data(frames, &device),
+            Tensor::from_data(pictures, &device),
             Tensor::from_data(conditions, &device),
         )
     }
@@ -321,56 +335,41 @@ impl Objective for JudgeObjective {
     }
 
     fn evaluate(&self, network: &JudgeNetwork, picture: &Path) -> Result<Evaluation, TrainingError> {
-        let (mut right, mut count) = (0, 0);
-        let mut offsets = Vec::new();
-        for stretches in self.stretches(network) {
-            let offset = matching_offset(&stretches);
-            offsets.push(offset);
-            count += stretches.len();
-            let agrees = |(solved, logit): &&(bool, f32)| *solved == (*logit > offset);
-            right += stretches.iter().filter(agrees).count();
+        let held_out = self.held_out_logits(network);
+        let offsets: Vec<f32> = held_out.iter().map(|frames| matching_offset(frames)).collect();
+        let mut found = Scores::default();
+        for (frames, offset) in held_out.iter().zip(&offsets) {
+            for (solved, logit) in frames {
+                found.add_call(*solved, logit > offset);
+            }
         }
         let mut scores = Scores::default();
         // Progress of some of the episodes, as it was and as it is judged.
         let mut traces = Vec::new();
         let apart = self.recordings.validation.len().div_ceil(PICTURED_EPISODES).max(1);
         for (place, episode) in self.recordings.validation.iter().enumerate() {
-            let mut trace = Trace::default();
-            let frames: Vec<usize> = (0..episode.successes.len()).collect();
             let task = self.network.tasks.iter().position(|known| *known == episode.info.task);
             let offset = task.map_or(0.0, |task| offsets[task]);
-            for frames in frames.chunks(EVALUATION_BATCH) {
-                let pixels = frames.iter().flat_map(|&frame| self.pixels(episode, frame)).collect();
-                let condition =
-                    |&frame: &usize| self.condition(&episode.info.task, self.pose(VALIDATION, place, frame));
-                let logits = to_vec(self.logits(network, pixels, frames.iter().flat_map(condition).collect()));
-                for (&frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
-                    let progress = 1.0 / (1.0 + (-logits[1]).exp());
-                    trace.truth.push(episode.progress[frame]);
-                    trace.answer.push(progress);
-                    scores.add(
-                        (episode.successes[frame], logits[0] > offset),
-                        (episode.progress[frame], progress),
-                    );
-                }
+            let mut trace = Trace::default();
+            let labels = episode.successes.iter().zip(&episode.progress);
+            for (logits, (&solved, &truth)) in self.recorded_logits(network, place).into_iter().zip(labels) {
+                let progress = 1.0 / (1.0 + (-logits[1]).exp());
+                trace.truth.push(truth);
+                trace.answer.push(progress);
+                scores.add_call(solved, logits[0] > offset);
+                scores.progress_error += f64::from((truth - progress).abs());
             }
             if place.is_multiple_of(apart) {
                 traces.push(trace);
             }
         }
         draw_traces(&traces, picture)?;
-        Ok(scores.evaluation().with(
-            "episode_agreement",
-            f64::from(right as u32) / f64::from(count.max(1) as u32),
-        ))
+        Ok(scores.evaluation().with("held_out_success_recall", found.recall()))
     }
 
     fn export(&self, network: &JudgeNetwork, path: &Path) -> Result<(), TrainingError> {
-        let offsets = self
-            .stretches(network)
-            .iter()
-            .map(|stretches| matching_offset(stretches))
-            .collect();
+        let held_out = self.held_out_logits(network);
+        let offsets = held_out.iter().map(|frames| matching_offset(frames)).collect();
         let config = self.network.clone().with_success_offsets(offsets);
         let text = serde_json::to_string(&config).map_err(|source| TrainingError::Json {
             path: path.to_path_buf(),
@@ -383,54 +382,70 @@ impl Objective for JudgeObjective {
 }
 
 impl JudgeObjective {
-    /// Returns by task, for each held-out stretch, whether it was solved and the highest success logit of its frames.
+    /// Returns by task, for each held-out frame, whether it shows success and its success logit.
     ///
-    /// An episode in a learned world ends with the first frame that is called a success, so the highest one decides.
-    /// Stretches are predicted ones where there is a world model, else whole recorded episodes.
-    fn stretches(&self, network: &JudgeNetwork) -> Vec<Vec<(bool, f32)>> {
-        let mut found: BTreeMap<(&str, usize), (bool, f32)> = BTreeMap::new();
-        let mut add = |task, stretch: usize, solved: bool, logit: f32| {
-            let (any, highest) = found.entry((task, stretch)).or_insert((false, f32::NEG_INFINITY));
-            (*any, *highest) = (*any || solved, highest.max(logit));
-        };
+    /// Held-out frames are predicted ones where there is a world model, else recorded ones.
+    fn held_out_logits(&self, network: &JudgeNetwork) -> Vec<Vec<(bool, f32)>> {
+        let mut by_task: BTreeMap<&str, Vec<(bool, f32)>> = BTreeMap::new();
         for frames in self.held_out.chunks(EVALUATION_BATCH) {
-            let pixels = frames.iter().flat_map(|frame| &frame.pixels);
-            let pixels = pixels.map(|&byte| f32::from(byte) / 127.5 - 1.0).collect();
+            let pictures = frames
+                .iter()
+                .flat_map(|frame| self.predicted_picture(VALIDATION, frame))
+                .collect();
             let conditions = frames
                 .iter()
                 .flat_map(|frame| self.condition(&frame.task, frame.pose))
                 .collect();
-            let logits = to_vec(self.logits(network, pixels, conditions));
+            let logits = to_vec(self.logits(network, pictures, conditions));
             for (frame, logits) in frames.iter().zip(logits.chunks_exact(2)) {
-                add(frame.task.as_str(), frame.stretch, frame.success, logits[0]);
+                let of_task = by_task.entry(frame.task.as_str()).or_default();
+                of_task.push((frame.success, logits[0]));
             }
         }
         if self.held_out.is_empty() {
             for (place, episode) in self.recordings.validation.iter().enumerate() {
-                let (frames, task) = (0..episode.successes.len(), episode.info.task.as_str());
-                let pixels = frames.clone().flat_map(|frame| self.pixels(episode, frame)).collect();
-                let conditions = frames.flat_map(|_| self.condition(task, None)).collect();
-                let logits = to_vec(self.logits(network, pixels, conditions));
-                for (&success, logits) in episode.successes.iter().zip(logits.chunks_exact(2)) {
-                    add(task, place, success, logits[0]);
-                }
+                let logits = self
+                    .recorded_logits(network, place)
+                    .into_iter()
+                    .map(|[success, _]| success);
+                let of_task = by_task.entry(episode.info.task.as_str()).or_default();
+                of_task.extend(episode.successes.iter().copied().zip(logits));
             }
         }
-        let of_task = |task: &String| {
-            let stretches = found.iter().filter(|((of, _), _)| of == task);
-            stretches.map(|(_, stretch)| *stretch).collect()
-        };
-        self.network.tasks.iter().map(of_task).collect()
+        let tasks = self.network.tasks.iter();
+        tasks
+            .map(|task| by_task.remove(task.as_str()).unwrap_or_default())
+            .collect()
+    }
+
+    /// Returns the logits of success and progress of each frame of a validation episode.
+    fn recorded_logits(&self, network: &JudgeNetwork, place: usize) -> Vec<[f32; 2]> {
+        let episode = &self.recordings.validation[place];
+        let frames: Vec<usize> = (0..episode.successes.len()).collect();
+        let mut found = Vec::with_capacity(frames.len());
+        for frames in frames.chunks(EVALUATION_BATCH) {
+            let pictures = frames
+                .iter()
+                .flat_map(|&frame| self.picture(episode, frame, 0))
+                .collect();
+            let condition = |&frame: &usize| self.condition(&episode.info.task, self.pose(VALIDATION, place, frame));
+            let conditions = frames.iter().flat_map(condition).collect();
+            let logits = to_vec(self.logits(network, pictures, conditions));
+            found.extend(logits.chunks_exact(2).map(|logits| [logits[0], logits[1]]));
+        }
+        found
     }
 }
 
-/// Returns the logit above which as many stretches are called solved as were; 0 where all or none were.
-fn matching_offset(stretches: &[(bool, f32)]) -> f32 {
-    let solved = stretches.iter().filter(|(solved, _)| *solved).count();
-    if solved == 0 || solved == stretches.len() {
+/// Returns the logit above which as many frames are called successes as are; 0 where all or none are.
+///
+/// Counted by frames, a call that comes one frame too soon is as wrong as one in an episode that fails.
+fn matching_offset(frames: &[(bool, f32)]) -> f32 {
+    let solved = frames.iter().filter(|(solved, _)| *solved).count();
+    if solved == 0 || solved == frames.len() {
         return 0.0;
     }
-    let mut logits: Vec<f32> = stretches.iter().map(|(_, logit)| *logit).collect();
+    let mut logits: Vec<f32> = frames.iter().map(|(_, logit)| *logit).collect();
     logits.sort_by(|a, b| b.total_cmp(a));
     f32::midpoint(logits[solved - 1], logits[solved])
 }
@@ -446,22 +461,25 @@ struct Scores {
 }
 
 impl Scores {
-    /// Takes success and progress of a frame, each as it was and as it was called.
-    fn add(&mut self, success: (bool, bool), (progress, called): (f32, f32)) {
-        match success {
+    /// Takes whether a frame shows success, and whether it was called one.
+    fn add_call(&mut self, solved: bool, called: bool) {
+        match (solved, called) {
             (true, true) => self.hits += 1.0,
             (true, false) => self.misses += 1.0,
             (false, true) => self.false_alarms += 1.0,
             (false, false) => {}
         }
         self.frames += 1.0;
-        self.progress_error += f64::from((progress - called).abs());
+    }
+
+    fn recall(&self) -> f64 {
+        self.hits / (self.hits + self.misses).max(1.0)
     }
 
     fn evaluation(&self) -> Evaluation {
         let unsolved = self.frames - self.hits - self.misses;
         Evaluation::default()
-            .with("success_recall", self.hits / (self.hits + self.misses).max(1.0))
+            .with("success_recall", self.recall())
             .with(
                 "success_precision",
                 self.hits / (self.hits + self.false_alarms).max(1.0),
@@ -476,11 +494,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_stretches_are_called_solved_as_were() {
-        let stretches = [(true, 3.0), (false, 2.0), (false, -1.0), (true, 0.5), (false, 1.0)];
-        let offset = matching_offset(&stretches);
-        let called = stretches.iter().filter(|(_, logit)| *logit > offset).count();
+    fn as_many_frames_are_called_successes_as_are() {
+        let frames = [(true, 3.0), (false, 2.0), (false, -1.0), (true, 0.5), (false, 1.0)];
+        let offset = matching_offset(&frames);
+        let called = frames.iter().filter(|(_, logit)| *logit > offset).count();
         assert_eq!(called, 2);
-        assert_eq!(matching_offset(&stretches[1..3]), 0.0, "nothing to match");
+        assert_eq!(matching_offset(&frames[1..3]), 0.0, "nothing to match");
     }
 }

@@ -581,6 +581,7 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
         .map(|place| Frame::from_rgb8(SIZE as usize, SIZE as usize, frame(place).as_raw()).expect("the size fits"));
     let requests = frames.each_ref().map(|frame| JudgeRequest {
         frame,
+        first_frame: &frames[0],
         gripper_pose: None,
         task: "slide",
         instruction: "",

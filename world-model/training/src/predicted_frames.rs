@@ -23,8 +23,8 @@ const CHUNKS: usize = 4;
 /// A predicted frame with the labels of the recorded one.
 #[derive(Debug, Clone)]
 pub(crate) struct PredictedFrame {
-    /// Which stretch it is from.
-    pub(crate) stretch: usize,
+    /// Position of the episode.
+    pub(crate) episode: usize,
     /// Channels first.
     pub(crate) pixels: Vec<u8>,
     /// Where the gripper is, as far as it is known.
@@ -90,7 +90,6 @@ fn predict_batch(
 ) -> Result<(), TrainingError> {
     let config = model.config();
     let chunk = config.spec.chunk_length;
-    let first_stretch = found.iter().map(|frame| frame.stretch + 1).max().unwrap_or(0);
     let sources: Vec<(&Episode, Window, Crop)> = batch
         .iter()
         .map(|(episode, window)| (*episode, *window, recordings.whole()))
@@ -114,7 +113,7 @@ fn predict_batch(
         let input = chunk_input(model, frames, actions, random);
         let video = model.predict_chunk(input, |_| {}).video.clamp(-1.0, 1.0);
         frames = video.clone().narrow(2, chunk, 1);
-        collect(video, batch, &poses_after, index * chunk, first_stretch, found);
+        collect(video, batch, &poses_after, index * chunk, found);
     }
     Ok(())
 }
@@ -125,7 +124,6 @@ fn collect(
     batch: &[(&Episode, Window)],
     poses: &[Vec<Option<GripperPose>>],
     before: usize,
-    first_stretch: usize,
     found: &mut Vec<PredictedFrame>,
 ) {
     let [_, channels, count, height, width] = video.dims();
@@ -140,7 +138,7 @@ fn collect(
             let frame = window.start + before + offset;
             let planes = (0..channels).flat_map(|channel| &clip[(channel * count + offset) * plane..][..plane]);
             found.push(PredictedFrame {
-                stretch: first_stretch + place,
+                episode: window.episode,
                 pixels: planes
                     .map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8)
                     .collect(),
