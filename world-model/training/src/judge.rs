@@ -64,7 +64,7 @@ pub struct JudgeTrainingConfig {
     pub near_miss_share: f32,
     /// Share of frames of which the judge does not know where the gripper is, if the world model is told.
     pub unknown_pose_share: f32,
-    /// Width of the network's fully connected layer.
+    /// Width of the network's fully connected layers.
     pub d_hidden: usize,
     /// Frames per step.
     pub batch_size: usize,
