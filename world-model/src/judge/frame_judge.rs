@@ -30,7 +30,7 @@ pub enum JudgeWeightsError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The metadata holds no config.
-    #[error("`{location}` has no valid judge config in its metadata ({source}): train it with `worldloop train judge`")]
+    #[error("{location} has no valid judge config in its metadata ({source}): train it with `worldloop train judge`")]
     Config {
         /// Where the weights came from.
         location: String,
@@ -40,7 +40,7 @@ pub enum JudgeWeightsError {
     },
     /// No network can be built from the config.
     #[error(
-        "the judge config in `{location}` describes no network: tasks, and frame sides of 16 to 1024 pixels in steps of 16, are needed"
+        "the judge config in {location} describes no network: tasks, and frame sides of 16 to 1024 pixels in steps of 16, are needed"
     )]
     Sizes {
         /// Where the weights came from.
