@@ -21,6 +21,8 @@ enum Behaviour {
     Serves,
     /// Serves whole files only, whatever range is asked for.
     IgnoresRanges,
+    /// Knows GET and no other method.
+    KnowsGetAlone,
     /// Closes the connection after so many bytes of an answer.
     BreaksOffAfter(usize),
     Answers(u16, &'static str),
@@ -133,20 +135,27 @@ fn answer(mut stream: TcpStream, request: &Request, behaviour: Behaviour) -> std
                 "HTTP/1.1 200 OK\r\nX-Repo-Commit: {COMMIT}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
             );
         }
-        Behaviour::Serves | Behaviour::IgnoresRanges | Behaviour::BreaksOffAfter(_) => {}
+        Behaviour::KnowsGetAlone if is_head => {
+            return write!(
+                stream,
+                "HTTP/1.1 501 Unsupported\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            );
+        }
+        Behaviour::Serves | Behaviour::IgnoresRanges | Behaviour::KnowsGetAlone | Behaviour::BreaksOffAfter(_) => {}
     }
     let range = request
         .headers
         .get("range")
         .filter(|_| behaviour != Behaviour::IgnoresRanges);
-    let start = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
-    let body = &CONTENT[start.unwrap_or(0)..];
-    match start {
+    let bounds = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let bounds = bounds.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().unwrap_or(len - 1))));
+    let (start, last): (usize, usize) = bounds.unwrap_or((0, len - 1));
+    let body = &CONTENT[start..=last];
+    match bounds {
         None => write!(stream, "HTTP/1.1 200 OK\r\n{metadata}Content-Length: {len}\r\n\r\n")?,
-        Some(start) => write!(
+        Some(_) => write!(
             stream,
-            "HTTP/1.1 206 Partial Content\r\n{metadata}Content-Range: bytes {start}-{}/{len}\r\nContent-Length: {}\r\n\r\n",
-            len - 1,
+            "HTTP/1.1 206 Partial Content\r\n{metadata}Content-Range: bytes {start}-{last}/{len}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         )?,
     }
@@ -205,6 +214,14 @@ fn a_file_is_fetched_once_into_the_usual_layout() {
     assert_eq!(asked[0].headers["authorization"], "Bearer hf_secret");
     assert_eq!(hub.locate(&location("diffusers/base"), on).unwrap(), path);
     assert_eq!(server.requests().len(), asked.len(), "the cache was asked first");
+}
+
+#[test]
+fn a_mirror_that_knows_get_alone_will_do() {
+    let cache = tempfile::tempdir().unwrap();
+    let server = Server::start(Behaviour::KnowsGetAlone);
+    let path = server.hub(cache.path()).locate(&location("main"), on).unwrap();
+    assert_eq!(fs::read(path).unwrap(), CONTENT);
 }
 
 #[test]

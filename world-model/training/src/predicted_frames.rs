@@ -53,13 +53,7 @@ pub(crate) fn predict_frames(
             .filter_map(|_| {
                 let place = random.index(episodes.len());
                 let episode = &episodes[place];
-                // Half of the stretches end where the episode does, where success is.
-                let latest = episode.len().saturating_sub(1);
-                let start = if random.chance(0.5) {
-                    episode.len().saturating_sub(CHUNKS * chunk)
-                } else {
-                    random.index(latest)
-                };
+                let start = draw_start(episode.len(), chunk, &mut random);
                 let actions = (CHUNKS * chunk).min(episode.len() - start);
                 (actions > 0).then_some((
                     episode,
@@ -78,6 +72,19 @@ pub(crate) fn predict_frames(
         preparation.report("predict stretches", stretches - left, stretches)?;
     }
     Ok(found)
+}
+
+/// Draws the frame that a stretch of an episode of so many steps starts from.
+///
+/// Half of the stretches reach the episode's end, where success is, and none reaches it at the same frame of a chunk as the others: a
+/// judge would take the looks of that frame for success.
+fn draw_start(steps: usize, chunk: usize, random: &mut StepRandom) -> usize {
+    let latest = steps.saturating_sub(1);
+    if random.chance(0.5) {
+        (steps.saturating_sub(CHUNKS * chunk) + random.index(chunk)).min(latest)
+    } else {
+        random.index(latest)
+    }
 }
 
 fn predict_batch(
@@ -147,6 +154,22 @@ fn collect(
                 success: episode.successes[frame],
                 progress: episode.progress[frame],
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_frame_of_a_chunk_is_where_success_usually_is() {
+        for steps in [12, 40] {
+            let mut counts = vec![0; steps];
+            for seed in 0..800 {
+                counts[draw_start(steps, 8, &mut StepRandom::new(seed, 0, 6))] += 1;
+            }
+            assert!(counts.iter().all(|&count| count < 200), "{counts:?}");
         }
     }
 }
