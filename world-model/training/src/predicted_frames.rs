@@ -76,8 +76,8 @@ pub(crate) fn predict_frames(
 
 /// Draws the frame that a stretch of an episode of so many steps starts from.
 ///
-/// Half of the stretches reach the episode's end, where success is, and none reaches it at the same frame of a chunk as the others: a
-/// judge could take the looks of that frame for success.
+/// Half of the stretches reach the episode's end, where success is, each at another frame of a chunk: a judge could take the looks of
+/// one of them for success.
 fn draw_start(steps: usize, chunk: usize, random: &mut StepRandom) -> usize {
     let latest = steps.saturating_sub(1);
     if random.chance(0.5) {
