@@ -75,6 +75,15 @@ impl PoseLimits {
         features
     }
 
+    /// Returns where the gripper is from the middle between the limits, in steps of the largest action; zeros where it is not known.
+    pub fn position(self, pose: Option<GripperPose>) -> [f32; 3] {
+        let steps = |GripperPose(pose): GripperPose| {
+            let middle = |index: usize| 0.5 * (self.low[index] + self.high[index]);
+            [0, 1, 2].map(|index| ((pose[index] - middle(index)) / self.meters) as f32)
+        };
+        pose.map_or([0.0; 3], steps)
+    }
+
     /// Returns where an action brings the gripper: three values of translation and three of rotation, in its own axes, and
     /// how far it opens.
     pub fn moved(self, pose: GripperPose, action: &[f32]) -> GripperPose {
@@ -178,6 +187,16 @@ pub(crate) mod tests {
         let stopped = LIMITS.moved(low, &[1.0, 0.0, -1.0, 1.0, 0.0, 0.0, 1.0]);
         let GripperPose([x, _, z, roll, ..]) = stopped;
         assert_eq!((x, z, roll), (1.0, 0.0, 0.4));
+    }
+
+    #[test]
+    fn a_position_is_counted_in_steps() {
+        let pose = GripperPose([0.25, -0.5, 0.3, 0.0, 0.0, 1.0, 1.0]);
+        let found = LIMITS.position(Some(pose));
+        for (found, expected) in found.into_iter().zip([2.5, -5.0, 0.5]) {
+            assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+        }
+        assert_eq!(LIMITS.position(None), [0.0; 3]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use image::RgbImage;
+use image::{RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 use worldloop_policies::Task;
 use worldloop_policies::cloned::{ClonedNetwork, ClonedNetworkConfig, images_tensor, tasks_tensor};
@@ -23,6 +23,9 @@ const PICTURED_EPISODES: usize = 4;
 
 /// Values of an action that move the gripper, and are drawn.
 const TRANSLATION_VALUES: usize = 3;
+
+/// Deviation below which a blur changes nothing, in pixels.
+const MIN_BLUR: f32 = 0.1;
 
 /// Everything about the training of a behaviour-cloned policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ pub struct ClonedTrainingConfig {
     pub shift_px: usize,
     /// Largest deviation of noise on the pixels, of a range of 255.
     pub pixel_noise: f32,
+    /// Largest deviation of the blur on half of the images, in pixels: pictures of a learned world are softer than a camera's.
+    pub blur_px: f32,
     /// Weight of the gripper's error over that of a motion.
     pub gripper_weight: f32,
 }
@@ -68,6 +73,7 @@ impl Default for ClonedTrainingConfig {
             batch_size: 64,
             shift_px: 2,
             pixel_noise: 6.0,
+            blur_px: 1.0,
             gripper_weight: 1.0,
         }
     }
@@ -173,8 +179,11 @@ impl ClonedObjective {
         }
     }
 
-    /// Shifts an image by a few pixels, its border repeated, and adds noise.
+    /// Shifts an image by a few pixels, its border repeated, blurs it or not, and adds noise.
     fn augmented(&self, image: &RgbImage, random: &mut StepRandom) -> RgbImage {
+        let deviation = self.config.blur_px * random.uniform();
+        let blurred = (random.chance(0.5) && deviation > MIN_BLUR).then(|| imageops::blur(image, deviation));
+        let image = blurred.as_ref().unwrap_or(image);
         let reach = self.config.shift_px as i64;
         let mut shift = || random.index(2 * self.config.shift_px + 1) as i64 - reach;
         let (right, down) = (shift(), shift());

@@ -211,20 +211,23 @@ mod tests {
             high: [1.0; 6],
             hand: None,
         };
-        let (config, device) = (config().with_poses(Some(limits)), Device::flex());
-        let judge = FrameJudge::new(config.clone(), config.init(&device), &device);
-        let frame = frame(32, 0.5);
-        let judged = |gripper_pose| {
-            let request = JudgeRequest {
-                gripper_pose,
-                ..request(&frame, "push")
+        let (plain, device) = (config().with_poses(Some(limits)), Device::flex());
+        // With distances between things and the gripper, and without.
+        for config in [plain.clone(), plain.with_points(Some(3))] {
+            let judge = FrameJudge::new(config.clone(), config.init(&device), &device);
+            let frame = frame(32, 0.5);
+            let judged = |gripper_pose| {
+                let request = JudgeRequest {
+                    gripper_pose,
+                    ..request(&frame, "push")
+                };
+                judge.judge(&[request]).expect("known task and size")[0]
             };
-            judge.judge(&[request]).expect("known task and size")[0]
-        };
-        let (here, there) = (Some(GripperPose([0.0; 7])), Some(GripperPose([0.5; 7])));
-        assert_ne!(judged(here), judged(there));
-        assert_ne!(judged(here), judged(None));
-        assert_eq!(judged(here), judged(here));
+            let (here, there) = (Some(GripperPose([0.0; 7])), Some(GripperPose([0.5; 7])));
+            assert_ne!(judged(here), judged(there));
+            assert_ne!(judged(here), judged(None));
+            assert_eq!(judged(here), judged(here));
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::gripper_pose::{GripperPose, POSE_FEATURES, PoseLimits};
 /// By how much height and width shrink before the fully connected layers.
 const COMPRESSION: usize = 16;
 
+/// Added to squared distances, in squared steps, so that the root has a slope at zero.
+const SOFTENING: f32 = 1e-4;
+
 /// Configuration of a [`JudgeNetwork`].
 #[derive(Config, Debug, PartialEq)]
 pub struct JudgeNetworkConfig {
@@ -32,6 +35,9 @@ pub struct JudgeNetworkConfig {
     pub d_hidden: usize,
     /// Limits of the poses that are seen beside the frames; none for a judge that sees frames alone.
     pub poses: Option<PoseLimits>,
+    /// Points in space that the network tells from its places, to see how far they are from the gripper and from each other; none takes no
+    /// distances, and without poses there are none.
+    pub points: Option<usize>,
     /// Subtracted from the success logit, by task, so that as many held-out frames are called successes as are; none where it
     /// is empty.
     #[config(default = "Vec::new()")]
@@ -41,7 +47,8 @@ pub struct JudgeNetworkConfig {
 /// Maps a frame, the episode's first one and a task to a success logit and a progress logit.
 ///
 /// Five convolutions see the colours of both frames and the pixel coordinates; the task, and the gripper's pose where it is seen, scale and
-/// shift the channels of the third.
+/// shift the channels of the third. Success is often a matter of millimetres between the gripper and a thing, so distances are taken in
+/// space and not left to be learned.
 #[derive(Module, Debug)]
 pub struct JudgeNetwork {
     /// First convolution, stride 2.
@@ -58,6 +65,10 @@ pub struct JudgeNetwork {
     pub modulation: Linear,
     /// How much each position of the third convolution's output speaks for each place.
     pub places: Conv2d,
+    /// Features of the places, for the points; none for a judge that takes no distances.
+    pub sight: Option<Linear>,
+    /// Points in space; none for a judge that takes no distances.
+    pub points: Option<Linear>,
     /// First fully connected layer.
     pub linear1: Linear,
     /// Second fully connected layer.
@@ -67,16 +78,27 @@ pub struct JudgeNetwork {
 }
 
 impl JudgeNetworkConfig {
-    /// Returns how many numbers beside the frame a judgement depends on: the task, one-hot, and the pose.
+    /// Returns how many numbers beside the frame a judgement depends on: the task, one-hot, the pose, and for distances the gripper's
+    /// position.
     pub fn conditions(&self) -> usize {
-        self.tasks.len() + self.poses.map_or(0, |_| POSE_FEATURES)
+        let position = self.points_seen().map_or(0, |_| 3);
+        self.tasks.len() + self.poses.map_or(0, |_| POSE_FEATURES + position)
     }
 
     /// Returns these numbers for the task of this index.
     pub fn condition(&self, task: usize, pose: Option<GripperPose>) -> Vec<f32> {
         let one_hot = (0..self.tasks.len()).map(|index| f32::from(u8::from(index == task)));
         let features = self.poses.map(|limits| limits.features(pose));
-        one_hot.chain(features.into_iter().flatten()).collect()
+        let position = self.points_seen().and(self.poses).map(|limits| limits.position(pose));
+        one_hot
+            .chain(features.into_iter().flatten())
+            .chain(position.into_iter().flatten())
+            .collect()
+    }
+
+    /// Returns how many points the distances are taken of, if any are.
+    fn points_seen(&self) -> Option<usize> {
+        self.poses.and(self.points)
     }
 
     /// Returns whether a network can be built: tasks, and frames whose sides are multiples of 16, and as many offsets as tasks or none.
@@ -91,6 +113,7 @@ impl JudgeNetworkConfig {
             && !self.tasks.is_empty()
             && width(self.d_hidden)
             && width(self.places)
+            && self.points.is_none_or(width)
             && self.channels.iter().all(|&size| width(size))
     }
 
@@ -106,6 +129,9 @@ impl JudgeNetworkConfig {
         };
         let linear = |from: usize, to: usize| LinearConfig::new(from, to).init(device);
         let cells = (self.height / COMPRESSION) * (self.width / COMPRESSION);
+        let points = self.points_seen();
+        // Of each pair of points, and of each point and the gripper.
+        let distances = points.map_or(0, |points| points * (points + 1) / 2);
         JudgeNetwork {
             conv1: conv(8, first, 5, 2),
             conv2: conv(first, second, 3, 2),
@@ -114,7 +140,12 @@ impl JudgeNetworkConfig {
             conv5: conv(later, later, 3, 2),
             modulation: linear(self.conditions(), 2 * later),
             places: conv(later, self.places, 1, 1),
-            linear1: linear(later * cells + 2 * self.places + self.conditions(), self.d_hidden),
+            sight: points.map(|_| linear(2 * self.places, self.d_hidden)),
+            points: points.map(|points| linear(self.d_hidden, 3 * points)),
+            linear1: linear(
+                later * cells + 2 * self.places + distances + self.conditions(),
+                self.d_hidden,
+            ),
             linear2: linear(self.d_hidden, self.d_hidden),
             output: linear(self.d_hidden, 2),
         }
@@ -146,7 +177,14 @@ impl JudgeNetwork {
         let features = relu(features * (scale + 1.0) + shift);
         let places = centres_of_mass(self.places.forward(features.clone()));
         let features = relu(self.conv5.forward(relu(self.conv4.forward(features))));
-        let features = Tensor::cat(vec![features.flatten(1, 3), places, conditions], 1);
+        let mut seen = vec![features.flatten(1, 3), places.clone()];
+        if let (Some(sight), Some(points)) = (&self.sight, &self.points) {
+            let points = points.forward(relu(sight.forward(places)));
+            let gripper = conditions.clone().narrow(1, conditions.dims()[1] - 3, 3);
+            seen.push(distances(Tensor::cat(vec![gripper, points], 1)));
+        }
+        seen.push(conditions);
+        let features = Tensor::cat(seen, 1);
         let features = relu(self.linear2.forward(relu(self.linear1.forward(features))));
         self.output.forward(features)
     }
@@ -167,6 +205,25 @@ fn centres_of_mass(evidence: Tensor<4>) -> Tensor<2> {
             .reshape([batch, channels])
     };
     Tensor::cat(vec![along(0), along(1)], 1)
+}
+
+/// Returns the distance of each pair of points.
+///
+/// # Shapes
+/// - points: `[batch, 3 * points]`, x, y and z of the first, and so on
+/// - output: `[batch, points * (points - 1) / 2]`
+fn distances(points: Tensor<2>) -> Tensor<2> {
+    let [batch, values] = points.dims();
+    let count = values / 3;
+    let pairs = (0..count).flat_map(|left| (left + 1..count).map(move |right| (left as i32, right as i32)));
+    let (left, right): (Vec<i32>, Vec<i32>) = pairs.unzip();
+    let points = points.reshape([batch, count, 3]);
+    let ends = |indices: &[i32]| {
+        let indices = Tensor::from_ints(indices, &points.device());
+        points.clone().select(1, indices)
+    };
+    let between = ends(&left) - ends(&right);
+    (between.square().sum_dim(2) + SOFTENING).sqrt().flatten(1, 2)
 }
 
 /// Returns the coordinates of every pixel, `[batch, 2, height, width]`: x then y, each from -1 to 1.
@@ -203,5 +260,18 @@ mod tests {
             (found[0] - 0.625).abs() < 1e-5 && (found[1] + 0.25).abs() < 1e-5,
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn distances_are_those_of_all_pairs() {
+        let device = Device::flex();
+        let points = [[0.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 2.0]];
+        let found: Vec<f32> = distances(Tensor::from_floats(points, &device))
+            .into_data()
+            .try_to_vec()
+            .expect("float32 data");
+        for (found, expected) in found.iter().zip([5.0, 2.0, 29.0_f32.sqrt()]) {
+            assert!((found - expected).abs() < 1e-3, "{found} for {expected}");
+        }
     }
 }

@@ -37,6 +37,9 @@ const PICTURED_EPISODES: usize = 12;
 /// Most predicted stretches of validation episodes whose frames the offset of success is chosen on.
 const HELD_OUT_STRETCHES: usize = 384;
 
+/// Points in space whose distances a judge that sees poses takes.
+const POINTS: usize = 8;
+
 /// Place of the training episodes in a pair.
 const TRAINING: usize = 0;
 /// Place of the validation episodes in a pair.
@@ -64,6 +67,9 @@ pub struct JudgeTrainingConfig {
     pub near_miss_share: f32,
     /// Share of frames of which the judge does not know where the gripper is, if the world model is told.
     pub unknown_pose_share: f32,
+    /// Share of frames that are hidden, so that the judge learns what the gripper's pose and the first frame say alone: predicted frames
+    /// blur where gripper and object meet.
+    pub hidden_frame_share: f32,
     /// Width of the network's fully connected layers.
     pub d_hidden: usize,
     /// Frames per step.
@@ -90,6 +96,7 @@ impl Default for JudgeTrainingConfig {
             success_share: 0.3,
             near_miss_share: 0.4,
             unknown_pose_share: 0.1,
+            hidden_frame_share: 0.0,
             d_hidden: 128,
             batch_size: 64,
             brightness: 0.03,
@@ -165,7 +172,9 @@ impl JudgeObjective {
             .collect();
         let tasks = tasks.into_iter().map(str::to_string).collect();
         let [height, width] = recordings.size();
-        let mut network = JudgeNetworkConfig::new(tasks, height, width).with_d_hidden(config.d_hidden);
+        let mut network = JudgeNetworkConfig::new(tasks, height, width)
+            .with_d_hidden(config.d_hidden)
+            .with_points(Some(POINTS));
         require(
             "datasets",
             network.is_valid(),
@@ -216,7 +225,8 @@ impl JudgeObjective {
     fn batch(&self, step: u64) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let mut random = StepRandom::new(self.config.trainer.seed, step, 0);
         // Of their own, so that a judge that sees poses is trained on the same frames as one that does not.
-        let [mut unknown, mut earlier] = [1, 2].map(|stream| StepRandom::new(self.config.trainer.seed, step, stream));
+        let [mut unknown, mut earlier, mut hiding] =
+            [1, 2, 3].map(|stream| StepRandom::new(self.config.trainer.seed, step, stream));
         let (mut pixels, mut conditions, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         let near_misses = self.config.near_miss_share;
         for _ in 0..self.config.batch_size {
@@ -248,6 +258,10 @@ impl JudgeObjective {
                 let pose = self.pose(TRAINING, place, frame).filter(|_| !hidden);
                 conditions.extend(self.condition(&episode.info.task, pose));
                 labels.extend([f32::from(u8::from(episode.successes[frame])), episode.progress[frame]]);
+            }
+            if hiding.chance(self.config.hidden_frame_share) {
+                let shown = (pixels.len() - start) / 2;
+                pixels[start..start + shown].fill(0.0);
             }
             let shift = self.config.brightness * (2.0 * random.uniform() - 1.0);
             let deviation = self.config.pixel_noise * random.uniform();

@@ -560,6 +560,7 @@ fn the_judge_learns_from_recorded_and_predicted_frames() {
         world: Some(world.join("world.safetensors")),
         predicted_stretches: 3,
         predicted_share: 0.1,
+        hidden_frame_share: 0.1,
         batch_size: 16,
         ..JudgeTrainingConfig::default()
     };

@@ -206,15 +206,23 @@ fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outco
     let (folder, mut config) = prepare::<T>(args)?;
     let trainer = T::trainer(&mut config).clone();
     let steps = trainer.steps;
-    let mut shown: Option<Progress> = None;
+    let mut shown: Option<(PreparationProgress, Progress)> = None;
     let mut observe = |now: PreparationProgress| {
-        let progress = shown.get_or_insert_with(|| Progress::new(now.what, now.total as u64));
+        // Each piece of work has a bar of its own.
+        let goes_on = |(before, _): &(PreparationProgress, Progress)| {
+            (before.what, before.total) == (now.what, now.total) && before.done <= now.done
+        };
+        if let Some((_, over)) = shown.take_if(|shown| !goes_on(shown)) {
+            over.finish();
+        }
+        let (latest, progress) = shown.get_or_insert_with(|| (now, Progress::new(now.what, now.total as u64)));
+        *latest = now;
         progress.set(now.done as u64, "");
         stop.flow()
     };
     let mut preparation = Preparation::new(&mut observe).kept_in(folder.path());
     let objective = T::objective(config, &mut preparation, &device)?;
-    if let Some(progress) = shown {
+    if let Some((_, progress)) = shown {
         progress.finish();
     }
     let name = objective.name();
