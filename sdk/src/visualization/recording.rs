@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rerun::{Image, RecordingStream, RecordingStreamBuilder, Scalars, TextDocument};
+use rerun::{Image, RecordingStream, RecordingStreamBuilder, Scalars, SeriesLines, TextDocument};
 use worldloop_envs::Observation;
 
 use super::blueprint::layout;
@@ -14,6 +14,9 @@ use crate::rollout::Replayed;
 
 /// Frames between two episodes, so that their curves do not touch.
 const GAP_FRAMES: i64 = 3;
+
+/// Colours of the curves of both worlds, red, green and blue.
+const WORLD_COLORS: [(&str, [u8; 3]); 2] = [(LEARNED, [66, 135, 245]), (PHYSICS, [245, 150, 40])];
 
 /// Writes episodes to a Rerun file.
 pub struct RerunRecording {
@@ -35,13 +38,20 @@ impl RerunRecording {
     /// Starts a file, with a blueprint; `action_names` are those of the action space.
     ///
     /// # Errors
-    /// [`VisualizationError::Create`].
+    /// [`VisualizationError::Create`] and [`VisualizationError::Log`].
     pub fn create(path: &Path, action_names: Vec<String>) -> Result<Self, VisualizationError> {
         let builder = RecordingStreamBuilder::new("worldloop").with_blueprint(layout());
         let stream = builder.save(path).map_err(|source| VisualizationError::Create {
             path: path.to_path_buf(),
             source: Box::new(source),
         })?;
+        // The viewer's own choice may give both worlds the same colour.
+        for root in [REWARD, PROGRESS] {
+            for (world, color) in WORLD_COLORS {
+                let line = SeriesLines::new().with_colors([color]).with_names([world]);
+                stream.log_static(number(root, world), &line)?;
+            }
+        }
         Ok(Self {
             path: path.to_path_buf(),
             stream,
