@@ -8,8 +8,8 @@ use super::super::error::EvaluationError;
 const GAP: u32 = 2;
 /// How many times the last picture is held, so that one sees the end before it starts again.
 const LAST_HELD: u16 = 6;
-/// Trade between speed (30) and quality (1) of the palette.
-const PALETTE_SPEED: i32 = 10;
+/// Trade between speed (30) and quality (1) of the palette; the pictures are small.
+const PALETTE_SPEED: i32 = 1;
 
 /// A GIF file in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
