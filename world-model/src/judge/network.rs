@@ -270,6 +270,7 @@ mod tests {
             .into_data()
             .try_to_vec()
             .expect("float32 data");
+        assert_eq!(found.len(), 3);
         for (found, expected) in found.iter().zip([5.0, 2.0, 29.0_f32.sqrt()]) {
             assert!((found - expected).abs() < 1e-3, "{found} for {expected}");
         }

@@ -237,14 +237,14 @@ impl JudgeObjective {
                 (&self.unsolved, &self.predicted_unsolved)
             };
             let start = pixels.len();
-            let hidden = unknown.chance(self.config.unknown_pose_share);
+            let without_pose = unknown.chance(self.config.unknown_pose_share);
             let wants_predicted = random.chance(self.config.predicted_share);
             let predicted = wants_predicted
                 .then(|| predicted.draw(near_misses, &mut random))
                 .flatten();
             if let Some(frame) = predicted {
                 pixels.extend(self.predicted_picture(TRAINING, frame));
-                conditions.extend(self.condition(&frame.task, frame.pose.filter(|_| !hidden)));
+                conditions.extend(self.condition(&frame.task, frame.pose.filter(|_| !without_pose)));
                 labels.extend([f32::from(u8::from(frame.success)), frame.progress]);
             } else if let Some(&(place, frame)) = recorded.draw(near_misses, &mut random) {
                 let episode = &self.recordings.training[place];
@@ -255,7 +255,7 @@ impl JudgeObjective {
                     earlier.index(frame + 1)
                 };
                 pixels.extend(self.picture(episode, frame, first));
-                let pose = self.pose(TRAINING, place, frame).filter(|_| !hidden);
+                let pose = self.pose(TRAINING, place, frame).filter(|_| !without_pose);
                 conditions.extend(self.condition(&episode.info.task, pose));
                 labels.extend([f32::from(u8::from(episode.successes[frame])), episode.progress[frame]]);
             }
