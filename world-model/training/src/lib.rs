@@ -13,6 +13,7 @@ mod growth;
 mod image_error;
 mod initial_weights;
 pub mod judge;
+mod judge_scores;
 mod kept_latents;
 mod latents;
 mod lettering;

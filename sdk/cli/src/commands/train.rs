@@ -201,6 +201,11 @@ pub(crate) fn run(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outcome> 
     }
 }
 
+/// Returns whether one piece of the work before the first step goes on, whose bar can go on too.
+fn is_same_work(before: PreparationProgress, now: PreparationProgress) -> bool {
+    (before.what, before.total) == (now.what, now.total) && before.done <= now.done
+}
+
 fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let device = device::select(&args.device)?;
     let (folder, mut config) = prepare::<T>(args)?;
@@ -208,11 +213,7 @@ fn train<T: Training>(args: &TrainArgs, stop: &StopFlag) -> anyhow::Result<Outco
     let steps = trainer.steps;
     let mut shown: Option<(PreparationProgress, Progress)> = None;
     let mut observe = |now: PreparationProgress| {
-        // Each piece of work has a bar of its own.
-        let goes_on = |(before, _): &(PreparationProgress, Progress)| {
-            (before.what, before.total) == (now.what, now.total) && before.done <= now.done
-        };
-        if let Some((_, over)) = shown.take_if(|shown| !goes_on(shown)) {
+        if let Some((_, over)) = shown.take_if(|(before, _)| !is_same_work(*before, now)) {
             over.finish();
         }
         let (latest, progress) = shown.get_or_insert_with(|| (now, Progress::new(now.what, now.total as u64)));
@@ -308,5 +309,24 @@ fn figures(evaluation: &Evaluation) -> String {
         "not evaluated".to_owned()
     } else {
         figures.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_piece_of_preparation_has_a_bar_of_its_own() {
+        let at = |what, done, total| PreparationProgress { what, done, total };
+        let before = at("predict stretches", 8, 16);
+        assert!(is_same_work(before, at("predict stretches", 16, 16)));
+        for other in [
+            ("predict stretches", 8, 384),
+            ("predict stretches", 0, 16),
+            ("encode windows", 8, 16),
+        ] {
+            assert!(!is_same_work(before, at(other.0, other.1, other.2)), "{other:?}");
+        }
     }
 }
