@@ -17,6 +17,14 @@ pub enum DeviceError {
         /// Names that this build has.
         expected: String,
     },
+    /// The name of a device with something else than its number behind it.
+    #[error("`{found}` names no device: expected {expected}")]
+    Index {
+        /// The name that was given.
+        found: String,
+        /// How the backend's devices are named.
+        expected: &'static str,
+    },
     /// The device exists, but this build cannot use it.
     #[error(
         "this build has no support for `{found}`: build it with `cargo run --release --features {feature} -- …`, or take \
@@ -83,7 +91,12 @@ pub fn names() -> Vec<&'static str> {
 /// ```
 pub fn select(name: &str) -> Result<Device, DeviceError> {
     let (backend, index) = match name.split_once(':') {
-        Some((backend @ "cuda", index)) => (backend, index.parse().map_err(|_not_a_number| unknown(name))?),
+        Some((backend @ "cuda", index)) => match index.parse() {
+            Ok(index) => (backend, index),
+            Err(_) => return Err(wrong_index(name, "cuda, or cuda:N with the number of a device, from 0")),
+        },
+        Some(("wgpu", _)) => return Err(wrong_index(name, "wgpu alone; the system chooses the device")),
+        Some(("flex" | "cpu", _)) => return Err(wrong_index(name, "flex alone, which is the whole CPU")),
         Some(_) => return Err(unknown(name)),
         None => (name, 0),
     };
@@ -148,6 +161,13 @@ fn wgpu(name: &str) -> Result<Device, DeviceError> {
     Err(not_built(name, "wgpu"))
 }
 
+fn wrong_index(name: &str, expected: &'static str) -> DeviceError {
+    DeviceError::Index {
+        found: name.to_owned(),
+        expected,
+    }
+}
+
 fn unknown(name: &str) -> DeviceError {
     DeviceError::Unknown {
         found: name.to_owned(),
@@ -180,10 +200,26 @@ mod tests {
 
     #[test]
     fn an_unknown_device_is_told_with_those_that_exist() {
-        for name in ["tpu", "flex:1", "cuda:first", "cuda:-1", ""] {
+        for name in ["tpu", "tpu:1", ""] {
             let error = select(name).unwrap_err().to_string();
             assert!(error.contains(&format!("`{name}`")), "{error}");
             assert!(names().iter().all(|name| error.contains(name)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_told_with_how_the_devices_are_named() {
+        for (name, expected) in [
+            ("flex:1", "flex alone"),
+            ("cuda:first", "cuda:N"),
+            ("cuda:-1", "cuda:N"),
+            ("wgpu:0", "wgpu alone"),
+        ] {
+            let error = select(name).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("`{name}`")) && error.contains(expected),
+                "{error}"
+            );
         }
     }
 

@@ -1,8 +1,10 @@
 //! Family `pipeline`: text and frames to a clip, in the loop of diffusers' `Cosmos2_5_PredictBasePipeline`.
 
 use std::error::Error;
+use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Tensor};
+use worldloop::world_model::catalog::SamplerPreset;
 use worldloop::world_model::checkpoint::{CheckpointSource, KeyMap, load_into};
 use worldloop::world_model::diffusion::{NetworkTime, SamplerConfig, SigmaTable};
 use worldloop::world_model::dit::RopeExponents;
@@ -49,7 +51,9 @@ pub(crate) fn run(case: &Case, checks: &mut Checks<'_>, device: &Device) -> Case
         let clip = sample_clip(&sampler, &vae, &dit, input, |progress| {
             velocities.push(Array::from_tensor(progress.velocity));
             samples.push(Array::from_tensor(progress.sample));
+            ControlFlow::Continue(())
         });
+        let clip = clip.expect("nothing stops it");
         let name = |what: &str| format!("out.g{guidance_scale:.0}.{what}");
         checks.compare(&name("step_velocities"), &joined(&velocities))?;
         checks.compare(&name("step_latents"), &joined(&samples))?;
@@ -73,22 +77,34 @@ fn sampler(case: &Case, guidance_scale: f64) -> Result<SamplerConfig, Box<dyn Er
     let karras = schedule == "karras";
     let time: String = case.field(settings, "net_time")?;
     let given_time: f64 = case.field(settings, "conditional_frame_time")?;
+    let plain = SamplerConfig {
+        guidance_scale,
+        ..SamplerConfig::default()
+    };
+    // What diffusers' pipeline does by itself is what the mode of that name has to do.
+    if karras
+        && time == "sigma"
+        && given_time == 1e-4
+        && let SamplerPreset::Flow(named) = SamplerPreset::Flow(plain.clone()).with_diffusers_numerics()
+    {
+        let num_steps = steps;
+        return Ok(SamplerConfig { num_steps, ..named });
+    }
     Ok(SamplerConfig {
-        // NVIDIA's Karras table has one evaluation more than steps, diffusers' has as many.
+        // NVIDIA's Karras table has one evaluation more than steps.
         num_steps: if karras { steps - 1 } else { steps },
         sigmas: if karras {
             SigmaTable::Karras
         } else {
             SigmaTable::Shift { shift: 5.0 }
         },
-        guidance_scale,
         network_time: if time == "int" {
             NetworkTime::Integer
         } else {
             NetworkTime::Exact
         },
         conditional_frame_timestep: (given_time >= 0.0).then_some(1000.0 * given_time),
-        ..SamplerConfig::default()
+        ..plain
     })
 }
 

@@ -1,6 +1,7 @@
 //! Family `ref_rollout`: the closed loop of encode, sample, decode and feedback over two chunks of actions.
 
 use std::error::Error;
+use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Tensor};
 use worldloop::world_model::diffusion::{NumpyRandom, SamplerConfig, SchedulerKind, SigmaTable};
@@ -153,10 +154,12 @@ impl Chunk {
             noise: case.array(&format!("in.noise.chunk{index}"))?.tensor(device),
         };
         let (mut samples, mut velocities) = (Vec::new(), Vec::new());
-        let output = world.predict_chunk(input, |progress| {
+        let output = world.predict_chunk_with(input, |progress| {
             samples.push(Array::from_tensor(progress.sample));
             velocities.push(Array::from_tensor(progress.velocity));
+            ControlFlow::Continue(())
         });
+        let output = output.expect("nothing stops it");
         Ok(Self {
             condition: Array::from_tensor(&output.given_latents),
             samples,

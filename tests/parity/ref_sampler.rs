@@ -1,5 +1,7 @@
 //! Family `ref_sampler`: NVIDIA's UniPC scheduler and the loop of its distilled models.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::{DType, Device, Tensor};
 use worldloop::world_model::diffusion::{SchedulerKind, SigmaTable, TrigFlow, TrigFlowRounding, TrigFlowStep};
 use worldloop_tests::{Array, Case, Checks};
@@ -86,7 +88,9 @@ fn trigflow(case: &Case, checks: &mut Checks<'_>, device: &Device) -> CaseResult
             rounding,
         };
         let noise: Tensor<5> = case.array("in.noise")?.tensor(device);
-        let steps = flow.sample(noise, |sample, time| VELOCITY.at(&sample.cast(DType::F32), time));
+        let network = |sample: Tensor<5>, time| VELOCITY.at(&sample.cast(DType::F32), time);
+        let steps = flow.sample(noise, network, || ControlFlow::Continue(()));
+        let steps = steps.expect("nothing stops it");
         let stack = |part: fn(&TrigFlowStep) -> &Tensor<5>| {
             Array::stack(
                 &steps

@@ -44,7 +44,7 @@ pub struct PlayedActions {
 /// Plays the actions of a recording from its first frame on.
 ///
 /// The noise of a chunk is seeded with the index of its first action in the recording. `on_step` is called before a
-/// chunk, and after each of its steps; where it breaks before a chunk, the rollout ends with nothing.
+/// chunk, and after each of its steps; where it breaks, the rollout ends with nothing.
 ///
 /// # Errors
 /// [`ActionRolloutError::FrameSize`], [`ActionRolloutError::ActionSize`], [`ActionRolloutError::NoWholeChunk`] and
@@ -85,11 +85,13 @@ pub fn play_actions(
         }
         let started = Instant::now();
         let input = chunk_input(model, clip, seam, chunk, &given);
-        let output = model.predict_chunk(input, |step| {
+        let output = model.predict_chunk_with(input, |step| {
             progress.steps_done = step.step + 1;
-            // The chunk that is under way is finished in any case.
-            let _ = on_step(progress);
+            on_step(progress)
         });
+        let Some(output) = output else {
+            return Ok(None);
+        };
         let mut frames = tensor_to_clips(output.video).remove(0);
         if frames
             .iter()

@@ -165,16 +165,23 @@ fn recordings_that_do_not_fit_are_named() {
     let mut other = clip(&model, 5);
     other.actions[3].push(0.0);
     assert!(message(&other, Seam::Fixed).contains("actions of 7 values"));
-    let mut stopped = 0;
-    let ended = play_actions(&model, &clip(&model, 30), Seam::Fixed, false, |progress| {
-        stopped = progress.chunks_done;
-        if progress.chunks_done == 1 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    assert!(ended.expect("it plays").is_none() && stopped == 1);
+}
+
+#[test]
+fn a_rollout_stops_before_the_next_step() {
+    let model = model(Feedback::Rgb8);
+    for last in [(1, 0), (1, 1)] {
+        let mut at = (0, 0);
+        let ended = play_actions(&model, &clip(&model, 30), Seam::Fixed, false, |progress| {
+            at = (progress.chunks_done, progress.steps_done);
+            match at == last {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        assert!(ended.expect("it plays").is_none());
+        assert_eq!(at, last);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use worldloop_world_model::catalog::ReleasedModel;
 use worldloop_world_model::pipeline::{CheckpointFolder, FoundTransformer, ReleasedCheckpoint};
+use worldloop_world_model::vae::LatentStats;
 
 use super::error::GenerationError;
 use super::generator::Generator;
@@ -16,6 +17,7 @@ pub struct BaseCheckpoint {
     folder: CheckpointFolder,
     found: FoundTransformer,
     limits: ModelLimits,
+    latents_bf16: bool,
     /// Other released models whose weights have the same shapes, if none was asked for by name.
     pub alternatives: Vec<&'static str>,
 }
@@ -48,13 +50,16 @@ impl BaseCheckpoint {
             folder,
             found,
             limits,
+            latents_bf16: true,
             alternatives,
         })
     }
 
-    /// Computes and samples as diffusers' pipeline does: see [`ReleasedModel::with_diffusers_numerics`].
+    /// Computes and samples as diffusers' pipeline does: see [`ReleasedModel::with_diffusers_numerics`]. The constants of the
+    /// VAE are not rounded then.
     #[must_use]
     pub fn with_diffusers_numerics(mut self) -> Self {
+        self.latents_bf16 = false;
         self.found.transformer.config = self.found.transformer.config.with_diffusers_numerics();
         self.limits.released = self.limits.released.map(ReleasedModel::with_diffusers_numerics);
         self.limits.sampler = self.limits.sampler.with_diffusers_numerics();
@@ -90,9 +95,12 @@ impl BaseCheckpoint {
         if let Some((path, scale)) = adapter {
             checkpoint.merge_adapter(path, scale)?;
         }
+        let constants = checkpoint.vae_config.with_latents_bf16(self.latents_bf16);
+        let mut vae = checkpoint.vae;
+        vae.stats = LatentStats::new(&constants);
         Ok(Generator {
             dit: checkpoint.dit,
-            vae: checkpoint.vae,
+            vae,
             device: device.clone(),
         })
     }

@@ -32,10 +32,7 @@ pub enum GenerationError {
         source: io::Error,
     },
     /// A request file in another format.
-    #[error(
-        "`{}` is no request file: expected .json or .jsonl; a .yaml file with the same keys can be written as JSON",
-        path.display()
-    )]
+    #[error("`{}` is no request file: expected .json, .jsonl or .yaml", path.display())]
     RequestFormat {
         /// The file.
         path: PathBuf,

@@ -58,8 +58,7 @@ impl Generator {
 
     /// Generates the frames of one video, chunk after chunk.
     ///
-    /// `progress` is told after every denoising step, and may stop the work before the next chunk; then there is no
-    /// video.
+    /// `progress` is told after every denoising step, and may stop the work before the last one; then there is no video.
     ///
     /// # Panics
     /// If the given frames do not fit the plan, or the plan is for another model.
@@ -78,7 +77,10 @@ impl Generator {
         for chunk in &plan.chunks {
             let given = given_frames(*chunk, &video, input);
             let mut flow = ControlFlow::Continue(());
-            let frames = self.sample(plan, *chunk, &given, input, || flow = progress());
+            let frames = self.sample(plan, *chunk, &given, input, || {
+                flow = progress();
+                flow
+            })?;
             video.extend(frames.into_iter().take(chunk.frames).skip(chunk.overlap));
             if flow.is_break() && video.len() < plan.frames {
                 return None;
@@ -94,8 +96,8 @@ impl Generator {
         chunk: Chunk,
         given: &[RgbImage],
         input: GenerationInput<'_>,
-        progress: impl FnMut(),
-    ) -> Vec<RgbImage> {
+        progress: impl FnMut() -> ControlFlow<()>,
+    ) -> Option<Vec<RgbImage>> {
         let [height, width] = plan.size.map(|side| side / self.vae.spatial_compression);
         let mut random = NumpyRandom::new(input.seed.wrapping_add(chunk.index));
         let given: Vec<Frame> = given.iter().map(to_frame).collect();
@@ -105,28 +107,26 @@ impl Generator {
             negative: input.negative,
             ..ClipInput::new(noise, input.context)
         };
-        self.sample_clip(&self.dit, plan, clip, progress)
-            .into_iter()
-            .flatten()
-            .collect()
+        let views = self.sample_clip(&self.dit, plan, clip, progress)?;
+        Some(views.into_iter().flatten().collect())
     }
 
-    /// Samples the views of a clip with the plan's sampler.
+    /// Samples the views of a clip with the plan's sampler, unless `progress` stops it.
     pub(super) fn sample_clip(
         &self,
         dit: &Dit,
         plan: &GenerationPlan,
         clip: ClipInput<'_>,
-        mut progress: impl FnMut(),
-    ) -> Videos {
+        mut progress: impl FnMut() -> ControlFlow<()>,
+    ) -> Option<Videos> {
         let ClipOutput { video, .. } = match &plan.sampler {
             SamplerPreset::Flow(config) => sample_clip(config, &self.vae, dit, clip, |_| progress()),
             SamplerPreset::TrigFlow(flow) | SamplerPreset::Stream(flow) => {
                 sample_clip_in_few_steps(flow, &self.vae, dit, clip, progress)
             }
-        };
+        }?;
         let images = |view: &Vec<Frame>| view.iter().map(to_image).collect();
-        tensor_to_clips(video).iter().map(images).collect()
+        Some(tensor_to_clips(video).iter().map(images).collect())
     }
 }
 

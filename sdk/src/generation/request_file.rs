@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::{Map, Value};
 use worldloop_world_model::text_encoder::NEGATIVE_PROMPT;
 
@@ -71,7 +72,7 @@ pub(super) struct RequestObject {
     pub(super) value: Value,
 }
 
-/// Reads the samples of a `.json` or `.jsonl` file; their paths are relative to the file.
+/// Reads the samples of a `.json`, `.jsonl` or `.yaml` file; their paths are relative to the file.
 ///
 /// # Errors
 /// [`GenerationError`] that names the file, and what of it is wrong: an unknown key with the known ones, a sample
@@ -98,7 +99,7 @@ pub fn read_request_file(path: &Path) -> Result<Vec<RequestFields>, GenerationEr
     Ok(samples)
 }
 
-/// Reads the objects of a `.json` file, which is one or a list of them, or of a `.jsonl` file.
+/// Reads the objects of a `.json` or `.yaml` file, which is one or a list of them, or of a `.jsonl` file.
 pub(super) fn read_objects(path: &Path) -> Result<Vec<RequestObject>, GenerationError> {
     let text = std::fs::read_to_string(path).map_err(|source| GenerationError::Read {
         path: path.to_owned(),
@@ -107,19 +108,14 @@ pub(super) fn read_objects(path: &Path) -> Result<Vec<RequestObject>, Generation
     let parse = |place: &str, text: &str| serde_json::from_str(text).map_err(|source| parse_error(path, place, source));
     let extension = path.extension().and_then(|extension| extension.to_str());
     match extension {
-        Some("json") => Ok(match parse(WHOLE_FILE, &text)? {
-            Value::Array(list) => (1..)
-                .zip(list)
-                .map(|(number, value)| {
-                    let place = format!("sample {number}");
-                    RequestObject { place, value }
-                })
-                .collect(),
-            value => {
-                let place = WHOLE_FILE.to_owned();
-                vec![RequestObject { place, value }]
-            }
-        }),
+        Some("json") => Ok(one_or_list(parse(WHOLE_FILE, &text)?)),
+        Some("yaml" | "yml") => {
+            let value = serde_saphyr::from_str(&text).map_err(|error| {
+                let source = serde_json::Error::custom(error.without_snippet());
+                parse_error(path, WHOLE_FILE, source)
+            })?;
+            Ok(one_or_list(value))
+        }
         Some("jsonl") => (1..)
             .zip(text.lines())
             .filter(|(_, line)| !line.trim().is_empty())
@@ -130,6 +126,19 @@ pub(super) fn read_objects(path: &Path) -> Result<Vec<RequestObject>, Generation
             })
             .collect(),
         _ => Err(GenerationError::RequestFormat { path: path.to_owned() }),
+    }
+}
+
+fn one_or_list(value: Value) -> Vec<RequestObject> {
+    let at = |place, value| RequestObject { place, value };
+    match value {
+        Value::Array(list) => {
+            let numbered = (1..).zip(list);
+            numbered
+                .map(|(number, value)| at(format!("sample {number}"), value))
+                .collect()
+        }
+        value => vec![at(WHOLE_FILE.to_owned(), value)],
     }
 }
 

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 
-use worldloop_envs::{ActionChunk, EnvSpec, Observation};
+use worldloop_envs::{ActionChunk, EnvSpec, Observation, ResetOptions};
 use worldloop_policies::{Policy, PolicyError};
+use worldloop_world_model::{
+    Frame, Prediction, PredictionRequest, WorldModel, WorldModelError, WorldModelSpec, WorldState,
+};
 
-use super::{EpisodeRequest, PlayedEpisode, Recorder, RolloutError, RolloutEvent, RolloutRunner, World, replay};
-use crate::fixtures::{learned, physics};
+use super::{
+    EpisodeRequest, LearnedParts, PlayedEpisode, Recorder, RolloutError, RolloutEvent, RolloutRunner, World, replay,
+};
+use crate::fixtures::{learned, learned_parts, physics};
 use crate::policy_source::PolicySource;
 
 type Episodes = BTreeMap<EpisodeRequest, PlayedEpisode>;
@@ -37,6 +43,53 @@ fn play(world: &World, size: usize, requests: &[EpisodeRequest]) -> Result<Episo
         Ok::<_, RolloutError>(ControlFlow::Continue(()))
     })?;
     Ok(episodes)
+}
+
+/// Notes the state of the robot that episodes start from.
+struct Attentive {
+    inner: Arc<dyn WorldModel>,
+    told: Mutex<Vec<Vec<f32>>>,
+}
+
+impl WorldModel for Attentive {
+    fn spec(&self) -> &WorldModelSpec {
+        self.inner.spec()
+    }
+
+    fn start(
+        &self,
+        context: Vec<Vec<Frame>>,
+        proprioception: &[f32],
+        seed: u64,
+    ) -> Result<WorldState, WorldModelError> {
+        self.told.lock().expect("no other thread").push(proprioception.to_vec());
+        self.inner.start(context, proprioception, seed)
+    }
+
+    fn predict(&self, requests: &[PredictionRequest<'_>]) -> Result<Vec<Prediction>, WorldModelError> {
+        self.inner.predict(requests)
+    }
+}
+
+#[test]
+fn the_world_model_is_told_the_state_of_the_robot_and_the_policy_nothing_of_it() {
+    let parts = learned_parts();
+    let model = Arc::new(Attentive {
+        inner: parts.model.clone(),
+        told: Mutex::default(),
+    });
+    let world = World::Learned(LearnedParts {
+        model: model.clone(),
+        ..parts
+    });
+    let first = |world: &World| {
+        let mut env = world.env("reach").unwrap();
+        env.reset(Some(3), &ResetOptions::default()).unwrap().0
+    };
+    let (seen, truth) = (first(&world), first(&physics()));
+    assert!(!truth.proprioception.is_empty());
+    assert_eq!(*model.told.lock().unwrap(), [truth.proprioception]);
+    assert!(seen.proprioception.is_empty() && seen.privileged.is_empty());
 }
 
 #[test]

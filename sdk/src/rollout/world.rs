@@ -117,8 +117,8 @@ fn learned(parts: &LearnedParts, task: PhysicsTask) -> Result<LearnedWorld, EnvE
             initial: None,
         };
         let (observation, _) = simulator.reset(Some(seed), &options)?;
+        // The robot knows its own pose, so the model may too; where the objects are is the simulator's alone.
         Ok(Observation {
-            proprioception: Vec::new(),
             privileged: Default::default(),
             ..observation
         })

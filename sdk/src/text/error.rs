@@ -12,8 +12,8 @@ use worldloop_world_model::text_encoder::{TextEmbeddingError, TextEncoderConfigF
 pub enum TextError {
     /// This build can't split texts into tokens.
     #[error(
-        "this build has no tokenizer, which a text encoder needs: build it with `cargo build --release -p worldloop-cli \
-         --features tokenizer`, or pass an embedding that was written elsewhere (--prompt-embedding)"
+        "this build has no tokenizer, which a text encoder needs: build it with `cargo run --release \
+         --features tokenizer -- …`, or name an embedding that was written elsewhere"
     )]
     NoTokenizer,
     /// The tokenizer is missing, damaged, or refused a prompt.

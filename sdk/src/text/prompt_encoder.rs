@@ -136,7 +136,8 @@ impl PromptEncoder {
 fn to_dtype(dtype: SaveDtype) -> DType {
     match dtype {
         SaveDtype::Bf16 => DType::BF16,
-        SaveDtype::F16 | SaveDtype::F32 => DType::F32,
+        SaveDtype::F16 => DType::F16,
+        SaveDtype::F32 => DType::F32,
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use super::error::{NoPublicWeights, UnknownModel};
 use super::released::released_models;
-use crate::diffusion::{NetworkTime, SamplerConfig, SigmaTable, TrigFlow};
+use crate::diffusion::{GuidanceFormula, NetworkTime, SamplerConfig, SigmaTable, TrigFlow};
 use crate::dit::DitConfig;
 
 /// Bytes of one weight as released.
@@ -38,6 +38,8 @@ pub struct ReleasedModel {
     pub views: usize,
     /// Height and width of the released pipeline's frames, in pixels.
     pub size_px: [usize; 2],
+    /// Frames per second of the released pipeline's files.
+    pub frame_rate_hz: f64,
     /// Licence of the weights, by its publisher's word.
     pub licence: &'static str,
     /// What was checked here, and how.
@@ -118,10 +120,12 @@ impl ReleasedModel {
     }
 
     /// Returns the model with the numerics of diffusers' pipeline instead of those of NVIDIA's code: exact rotary exponents,
-    /// another epsilon in the norms of queries and keys, the Karras table for 36 evaluations, times that are not truncated, and
-    /// a time of their own for given frames. A distilled model keeps its sampler, for which diffusers has none.
+    /// another epsilon in the norms of queries and keys, the Karras table for 36 evaluations, times that are not truncated,
+    /// a time of their own for given frames, and guidance only where its scale is above 1. A distilled model keeps its sampler,
+    /// for which diffusers has none. The constants of the VAE, which diffusers does not round, are beside the model.
     ///
-    /// In float32 that is all. In bfloat16 diffusers also computes time and modulation in bfloat16, which is not done here.
+    /// In float32 that is all. In bfloat16 diffusers also computes time, modulation and the last layer in bfloat16, and rounds
+    /// twice in the norms, which is not done here.
     ///
     /// Source: `pipelines/cosmos/pipeline_cosmos2_5_predict.py` and `models/transformers/transformer_cosmos.py` of
     /// diffusers@58eb52c.
@@ -166,6 +170,7 @@ impl SamplerPreset {
                 sigmas: SigmaTable::KarrasDiffusers,
                 network_time: NetworkTime::Exact,
                 conditional_frame_timestep: Some(DIFFUSERS_GIVEN_TIME),
+                guidance_formula: GuidanceFormula::FromConditionalAboveOne,
                 ..sampler
             }),
             Self::TrigFlow(_) | Self::Stream(_) => self,

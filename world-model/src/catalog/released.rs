@@ -72,6 +72,7 @@ pub fn released_models() -> Vec<ReleasedModel> {
         ),
         gr00tdream_gr1(),
         action_cond(),
+        action_cond_whole_chunk(),
         streaming_action_gr1(),
         auto_multiview(),
         robot_multiview_agibot(),
@@ -105,6 +106,7 @@ fn base_2b(
         latent_frames: 24,
         views: 1,
         size_px: [704, 1280],
+        frame_rate_hz: 16.0,
         licence: LICENCE,
         verification: Verification {
             network: BASE_NETWORK,
@@ -158,6 +160,7 @@ fn action_cond() -> ReleasedModel {
         given: &[Given::Image, Given::Actions],
         latent_frames: 4,
         size_px: [256, 320],
+        frame_rate_hz: 20.0,
         verification: Verification {
             network: &["ref_dit_action"],
             sampler: SHIFT,
@@ -181,6 +184,21 @@ fn gr00tdream_gr1() -> ReleasedModel {
     }
 }
 
+/// The older class, which is in the published code beside the released one.
+fn action_cond_whole_chunk() -> ReleasedModel {
+    ReleasedModel {
+        name: "predict2.5-2b/robot/action-cond-whole-chunk",
+        weights: None,
+        network: DitConfig::action_cond_whole_chunk_2b(),
+        verification: Verification {
+            network: &["ref_dit_action/whole_chunk_class"],
+            sampler: SHIFT,
+            open: "no released weights are of this class; sampler and sizes are those of robot/action-cond",
+        },
+        ..action_cond()
+    }
+}
+
 /// The student that makes one latent frame after the other, for a humanoid of 29 joints.
 fn streaming_action_gr1() -> ReleasedModel {
     ReleasedModel {
@@ -189,6 +207,7 @@ fn streaming_action_gr1() -> ReleasedModel {
         network: DitConfig::streaming_action_gr1_2b(),
         sampler: SamplerPreset::Stream(TrigFlow::four_steps_by_frame()),
         size_px: [480, 832],
+        frame_rate_hz: 10.0,
         verification: Verification {
             network: &["ref_dit_action/causal_kv_full", "ref_dit_action/causal_kv_window2"],
             sampler: &["ref_dit_action/causal_kv_full"],
@@ -214,6 +233,7 @@ fn auto_multiview() -> ReleasedModel {
         latent_frames: 8,
         views: 7,
         size_px: [720, 1280],
+        frame_rate_hz: 30.0,
         verification: Verification {
             network: &["ref_dit_multiview"],
             sampler: SHIFT,
@@ -239,6 +259,7 @@ fn robot_multiview_agibot() -> ReleasedModel {
         network: DitConfig::robot_multiview_agibot_2b(),
         given: &[Given::Image, Given::CameraPoses],
         views: 3,
+        frame_rate_hz: 30.0,
         verification: Verification {
             network: &["ref_dit_camera"],
             sampler: SHIFT,

@@ -277,6 +277,7 @@ fn diffusers_numerics_change_what_its_pipeline_does_otherwise() {
         (NetworkTime::Exact, Some(0.1))
     );
     assert_eq!(other.guidance_scale, own.guidance_scale);
+    assert!(other.guidance_formula.is_neutral(1.0) && !own.guidance_formula.is_neutral(1.0));
     assert_eq!(diffusers.network.rope_exponents, RopeExponents::Exact);
     assert_eq!(
         (nvidia.network.qk_norm_eps, diffusers.network.qk_norm_eps),

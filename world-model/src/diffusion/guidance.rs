@@ -16,6 +16,8 @@ pub enum GuidanceFormula {
     FromConditional,
     /// `unconditional + scale * (conditional - unconditional)`; scale 1 is no guidance. Text2World, multiview.
     FromUnconditional,
+    /// As [`FromConditional`](Self::FromConditional) where the scale is above 1, and no guidance otherwise. diffusers.
+    FromConditionalAboveOne,
 }
 
 impl GuidanceFormula {
@@ -24,6 +26,7 @@ impl GuidanceFormula {
         match self {
             Self::FromConditional => scale == 0.0,
             Self::FromUnconditional => scale == 1.0,
+            Self::FromConditionalAboveOne => scale <= 1.0,
         }
     }
 
@@ -33,7 +36,7 @@ impl GuidanceFormula {
     /// - conditional, unconditional, output: the same
     pub fn combine<const D: usize>(self, conditional: Tensor<D>, unconditional: Tensor<D>, scale: f64) -> Tensor<D> {
         let base = match self {
-            Self::FromConditional => conditional.clone(),
+            Self::FromConditional | Self::FromConditionalAboveOne => conditional.clone(),
             Self::FromUnconditional => unconditional.clone(),
         };
         base.add(conditional.sub(unconditional).mul_scalar(scale))
@@ -47,6 +50,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_formula_has_its_own_scale_without_effect() {
+        let neutral = |formula: GuidanceFormula| [0.0, 0.5, 1.0, 1.5].map(|scale| formula.is_neutral(scale));
+        assert_eq!(neutral(GuidanceFormula::FromConditional), [true, false, false, false]);
+        assert_eq!(neutral(GuidanceFormula::FromUnconditional), [false, false, true, false]);
+        assert_eq!(
+            neutral(GuidanceFormula::FromConditionalAboveOne),
+            [true, true, true, false]
+        );
+    }
+
+    #[test]
     fn scale_7_weighs_the_condition_8_or_7_times() {
         let device = Device::flex();
         let conditional = Tensor::<1>::from_data([1.0], &device);
@@ -54,6 +68,7 @@ mod tests {
         for (formula, expected) in [
             (GuidanceFormula::FromConditional, 6.25),
             (GuidanceFormula::FromUnconditional, 5.5),
+            (GuidanceFormula::FromConditionalAboveOne, 6.25),
         ] {
             let guided = formula.combine(conditional.clone(), unconditional.clone(), 7.0);
             let expected = Tensor::<1>::from_data([expected], &device);

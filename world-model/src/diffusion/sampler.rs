@@ -4,6 +4,8 @@
 //! `text2world_model_rectified_flow.py@50369b8` (`generate_samples_from_batch`).
 //! Differs: the evaluation without condition is skipped where it has no effect.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +112,7 @@ pub struct SamplerProgress<'a> {
 /// (`[batch, frames]`), and the branch; it answers with the velocity. `guided` says whether the two branches differ.
 ///
 /// Given frames are not put back at the end: they keep `1 - first sigma` of their noise, as upstream.
+/// Where `progress` breaks before the last step, the work ends with nothing.
 ///
 /// # Shapes
 /// - noise, output: `[batch, channels, frames, height, width]`
@@ -122,8 +125,8 @@ pub fn sample(
     condition: &ConditionFrames,
     guided: bool,
     mut network: impl FnMut(Tensor<5>, Tensor<2>, Branch) -> Tensor<5>,
-    mut progress: impl FnMut(SamplerProgress<'_>),
-) -> Tensor<5> {
+    mut progress: impl FnMut(SamplerProgress<'_>) -> ControlFlow<()>,
+) -> Option<Tensor<5>> {
     let mut scheduler = config.scheduler.start(config.sigmas.schedule(config.num_steps));
     let schedule = scheduler.schedule().clone();
     let guided = guided && !config.guidance_formula.is_neutral(config.guidance_scale);
@@ -150,14 +153,17 @@ pub fn sample(
         let velocity = velocity.mul(free.clone()).add(given_velocity.clone());
         sample = scheduler.step(sample, velocity.clone());
         let num_steps = schedule.num_evaluations();
-        progress(SamplerProgress {
+        let flow = progress(SamplerProgress {
             step,
             num_steps,
             velocity: &velocity,
             sample: &sample,
         });
+        if flow.is_break() && step + 1 < num_steps {
+            return None;
+        }
     }
-    sample
+    Some(sample)
 }
 
 impl ConditionFrames {
@@ -243,6 +249,16 @@ mod tests {
         )
     }
 
+    fn sampled(
+        config: &SamplerConfig,
+        noise: Tensor<5>,
+        condition: &ConditionFrames,
+        network: impl FnMut(Tensor<5>, Tensor<2>, Branch) -> Tensor<5>,
+    ) -> Tensor<5> {
+        let all = sample(config, noise, condition, false, network, |_| ControlFlow::Continue(()));
+        all.expect("nothing stops it")
+    }
+
     #[test]
     fn given_frames_keep_a_share_of_noise() {
         let device = Device::flex();
@@ -253,7 +269,7 @@ mod tests {
         };
         let first_sigma = config.sigmas.schedule(4).sigmas[0];
         let network = |input: Tensor<5>, _: Tensor<2>, _: Branch| input;
-        let sampled = sample(&config, noise.clone(), &condition, false, network, |_| {});
+        let sampled = sampled(&config, noise.clone(), &condition, network);
         let kept = noise
             .mul_scalar(1.0 - first_sigma)
             .add(condition.latents.mul_scalar(first_sigma));
@@ -275,14 +291,14 @@ mod tests {
             start: FlowStart::GivenFrame,
             ..SamplerConfig::default()
         };
-        let sampled = |condition: &ConditionFrames| {
+        let from = |condition: &ConditionFrames| {
             let network = |input: Tensor<5>, _: Tensor<2>, _: Branch| input.zeros_like();
-            sample(&config, noise.clone(), condition, false, network, |_| {})
+            sampled(&config, noise.clone(), condition, network)
         };
         let frame = |clips: &Tensor<5>, clip: usize, frame: usize| {
             clips.clone().narrow(0, clip, 1).narrow(2, frame, 1).into_data()
         };
-        let one_view = sampled(&condition);
+        let one_view = from(&condition);
         let last_given = frame(&condition.latents, 1, 1);
         assert_eq!(
             [2, 3].map(|place| frame(&one_view, 1, place)),
@@ -290,7 +306,7 @@ mod tests {
         );
         assert_eq!(frame(&one_view, 0, 3), frame(&noise, 0, 3), "nothing was given");
         (condition.counts, condition.views) = (vec![1, 1], 2);
-        let two_views = sampled(&condition);
+        let two_views = from(&condition);
         let given = [0, 2].map(|place| frame(&condition.latents, 1, place));
         assert_eq!([1, 3].map(|place| frame(&two_views, 1, place)), given);
     }
@@ -309,8 +325,39 @@ mod tests {
             calls += 1;
             input
         };
-        sample(&config, noise, &condition, true, network, |_| {});
+        sample(&config, noise, &condition, true, network, |_| ControlFlow::Continue(()));
         assert_eq!(calls, 3);
+    }
+
+    #[test]
+    fn a_request_to_stop_is_heard_between_two_steps_and_too_late_after_the_last() {
+        let device = Device::flex();
+        let (noise, condition) = clip(&device);
+        let config = SamplerConfig {
+            num_steps: 4,
+            ..SamplerConfig::default()
+        };
+        let num_steps = config
+            .scheduler
+            .start(config.sigmas.schedule(4))
+            .schedule()
+            .num_evaluations();
+        let stopped_after = |last: usize| {
+            let mut calls = 0;
+            let network = |input: Tensor<5>, _: Tensor<2>, _: Branch| {
+                calls += 1;
+                input
+            };
+            let sampled = sample(&config, noise.clone(), &condition, false, network, |progress| {
+                match progress.step == last {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+            (calls, sampled.is_some())
+        };
+        assert_eq!(stopped_after(1), (2, false));
+        assert_eq!(stopped_after(num_steps - 1), (num_steps, true));
     }
 
     #[test]
@@ -329,7 +376,7 @@ mod tests {
                 .assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
             input
         };
-        sample(&config, noise, &condition, false, network, |_| {});
+        sampled(&config, noise, &condition, network);
     }
 
     #[test]

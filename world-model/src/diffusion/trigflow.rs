@@ -5,6 +5,7 @@
 //! Differs: what is rounded to bfloat16 is a choice.
 
 use std::f64::consts::FRAC_PI_2;
+use std::ops::ControlFlow;
 
 use burn::tensor::{DType, Tensor};
 use half::bf16;
@@ -25,9 +26,9 @@ pub struct TrigFlowCoefficients {
 /// What one step of the loop made.
 #[derive(Debug, Clone)]
 pub struct TrigFlowStep {
-    /// Clean sample predicted in this step, float64.
+    /// Clean sample predicted in this step, float64 where the device has it.
     pub clean: Tensor<5>,
-    /// Sample after the step, float64.
+    /// Sample after the step, of the same type.
     pub sample: Tensor<5>,
 }
 
@@ -116,18 +117,29 @@ impl TrigFlow {
 
     /// Runs the loop from `noise`, which is mixed in again at every step.
     ///
-    /// `network` gets the scaled sample in float32 and the time.
+    /// `network` gets the scaled sample in float32 and the time; the rest is computed in float64, on devices without it in float32.
+    /// Where `progress` breaks before the last step, the work ends
+    /// with nothing.
     ///
     /// # Shapes
     /// - noise: `[batch, channels, frames, height, width]`
-    pub fn sample(&self, noise: Tensor<5>, mut network: impl FnMut(Tensor<5>, f64) -> Tensor<5>) -> Vec<TrigFlowStep> {
-        let noise = noise.cast(DType::F64);
+    pub fn sample(
+        &self,
+        noise: Tensor<5>,
+        mut network: impl FnMut(Tensor<5>, f64) -> Tensor<5>,
+        mut progress: impl FnMut() -> ControlFlow<()>,
+    ) -> Option<Vec<TrigFlowStep>> {
+        let wide = match noise.device().supports_dtype(DType::F64) {
+            true => DType::F64,
+            false => DType::F32,
+        };
+        let noise = noise.cast(wide);
         let mut sample = noise.clone();
         let mut steps = Vec::with_capacity(self.angles.len());
         for (index, &angle) in self.angles.iter().enumerate() {
             let factors = self.rounded_coefficients(angle);
             let scaled = sample.clone().mul_scalar(factors.input).cast(DType::F32);
-            let output = network(scaled, factors.noise).cast(DType::F64);
+            let output = network(scaled, factors.noise).cast(wide);
             let clean = sample.mul_scalar(factors.skip).add(output.mul_scalar(factors.out));
             sample = match self.angles.get(index + 1) {
                 Some(next) => {
@@ -143,8 +155,11 @@ impl TrigFlow {
                 clean,
                 sample: sample.clone(),
             });
+            if progress().is_break() && steps.len() < self.angles.len() {
+                return None;
+            }
         }
-        steps
+        Some(steps)
     }
 }
 

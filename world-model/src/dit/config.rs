@@ -157,6 +157,20 @@ impl DitConfig {
         Self::predict2_5_2b().with_conditioning(ConditioningConfig::new().with_action(Some(action)))
     }
 
+    /// Returns a 2B network of the older class, whose embedding sees all 12 actions of a chunk at once.
+    pub fn action_cond_whole_chunk_2b() -> Self {
+        let config = Self::action_cond_2b();
+        Self {
+            conditioning: config.conditioning.with_action(Some(ActionConfig::new(
+                7,
+                ActionGrouping::WholeChunk {
+                    num_action_per_chunk: 12,
+                },
+            ))),
+            ..config
+        }
+    }
+
     /// Returns the causal 2B network for a humanoid (29-D actions, four per latent frame), which makes one latent frame after
     /// the other; its time runs from 0 to 1.
     pub fn streaming_action_gr1_2b() -> Self {
@@ -333,6 +347,8 @@ mod tests {
             DitConfig::predict2_5_2b_distilled(),
             DitConfig::predict2_5_14b(),
             DitConfig::action_cond_2b(),
+            DitConfig::action_cond_whole_chunk_2b(),
+            DitConfig::streaming_action_gr1_2b(),
             DitConfig::auto_multiview_2b(),
             DitConfig::robot_multiview_agibot_2b(),
             DitConfig::tiny(),

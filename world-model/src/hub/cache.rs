@@ -1,4 +1,7 @@
 //! Files that are here already.
+//!
+//! Looked up without the crate `hf-hub`, which only the feature `hub` brings: it takes any text in a reference for a commit, does
+//! not know the start of one, and depends on MPL-2.0 code, which default features must not.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +23,7 @@ impl HubSettings {
     }
 
     /// Returns the folder of a repository in the cache.
-    pub(super) fn repository_folder(&self, location: &HubLocation) -> PathBuf {
+    fn repository_folder(&self, location: &HubLocation) -> PathBuf {
         let name = format!("models--{}", location.repository().replace('/', "--"));
         self.cache.join(name)
     }

@@ -1,7 +1,7 @@
 //! Fetching a file: who it is, the rest of it, and its place in the cache.
 //!
-//! The crate `hf-hub` would be shorter. Its version 0.5.0 sends the token also to the servers that the Hub points to, 1.0.0
-//! begins a transfer that broke off anew, and neither compares what came with the announced digest.
+//! The cache is that of the crate `hf-hub`, its client is not: version 0.5.0 sends the token also to the servers that the Hub
+//! points to, 1.0.0 begins a transfer that broke off anew, and neither compares what came with the announced digest.
 
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use super::error::HubError;
 use super::locate::Received;
 use super::location::{HubLocation, is_hexadecimal};
 use super::settings::HubSettings;
-use super::storage::{Incomplete, publish};
+use super::storage::{Incomplete, blobs, publish};
 
 /// Time for a connection, for the start of an answer, and between two pieces of a file.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -154,8 +154,7 @@ impl Hub {
         progress: &mut impl FnMut(Received) -> ControlFlow<()>,
     ) -> Result<PathBuf, HubError> {
         let total = description.total;
-        let blobs = self.settings.repository_folder(location).join("blobs");
-        let blob = blobs.join(&description.etag);
+        let blob = blobs(&self.settings, location).join(&description.etag);
         if blob.metadata().is_ok_and(|metadata| metadata.len() == total) {
             return Ok(blob);
         }

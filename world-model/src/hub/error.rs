@@ -133,7 +133,7 @@ pub enum HubError {
     /// This program can't fetch anything.
     #[error(
         "{location} is not in the cache {}, and this program was built without the feature `hub`: build it with \
-         `cargo build --release -p worldloop-cli --features hub`, or fetch the file with Hugging Face's own tools",
+         `cargo run --release --features hub -- …`, or fetch the file with Hugging Face's own tools",
         cache.display()
     )]
     NotBuiltIn {

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use hf_hub::{Cache, Repo, RepoType};
 use sha2::{Digest, Sha256};
 
 use super::cache::is_commit;
@@ -25,6 +26,18 @@ pub(super) struct Incomplete {
     blob: PathBuf,
 }
 
+/// Names a repository at a revision as Hugging Face's own crate does.
+fn repository(location: &HubLocation) -> Repo {
+    let (name, revision) = (location.repository(), location.revision());
+    Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned())
+}
+
+/// Returns the folder of whole files, which go by their digests.
+pub(super) fn blobs(settings: &HubSettings, location: &HubLocation) -> PathBuf {
+    let folder = settings.cache.join(repository(location).folder_name());
+    folder.join("blobs")
+}
+
 /// Returns an error about a path of the cache.
 pub(super) fn write_error(path: &Path) -> impl FnOnce(io::Error) -> HubError {
     move |source| HubError::Write {
@@ -36,7 +49,7 @@ pub(super) fn write_error(path: &Path) -> impl FnOnce(io::Error) -> HubError {
 impl Incomplete {
     /// Opens what there is of a file, or starts it.
     pub(super) fn open(settings: &HubSettings, location: &HubLocation, etag: &str) -> Result<Self, HubError> {
-        let blobs = settings.repository_folder(location).join("blobs");
+        let blobs = blobs(settings, location);
         fs::create_dir_all(&blobs).map_err(write_error(&blobs))?;
         let (blob, path) = (blobs.join(etag), blobs.join(format!("{etag}.incomplete")));
         let file = OpenOptions::new().append(true).create(true).open(&path);
@@ -97,8 +110,8 @@ pub(super) fn publish(
     commit: &str,
     blob: &Path,
 ) -> Result<PathBuf, HubError> {
-    let folder = settings.repository_folder(location);
-    let path = folder.join("snapshots").join(commit).join(location.file());
+    let cache = Cache::new(settings.cache.clone()).repo(repository(location));
+    let path = cache.pointer_path(commit).join(location.file());
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(write_error(parent))?;
     }
@@ -113,11 +126,7 @@ pub(super) fn publish(
     }
     let revision = location.revision();
     if !is_commit(revision) && !location.is_short_commit() {
-        let reference = folder.join("refs").join(revision);
-        if let Some(parent) = reference.parent() {
-            fs::create_dir_all(parent).map_err(write_error(parent))?;
-        }
-        fs::write(&reference, commit).map_err(write_error(&reference))?;
+        cache.create_ref(commit).map_err(write_error(&settings.cache))?;
     }
     Ok(path)
 }

@@ -217,6 +217,24 @@ fn a_file_is_fetched_once_into_the_usual_layout() {
 }
 
 #[test]
+fn hugging_faces_own_crate_finds_what_was_fetched() {
+    let cache = tempfile::tempdir().unwrap();
+    let server = Server::start(Behaviour::Serves);
+    let path = server
+        .hub(cache.path())
+        .locate(&location("diffusers/base"), on)
+        .unwrap();
+    let repository = hf_hub::Repo::with_revision(
+        "nvidia/Cosmos-Predict2.5-2B".to_owned(),
+        hf_hub::RepoType::Model,
+        "diffusers/base".to_owned(),
+    );
+    let theirs = hf_hub::Cache::new(cache.path().to_path_buf()).repo(repository);
+    assert_eq!(theirs.get("base/model.pt"), Some(path));
+    assert_eq!(theirs.get("base/other.pt"), None);
+}
+
+#[test]
 fn a_mirror_that_knows_get_alone_will_do() {
     let cache = tempfile::tempdir().unwrap();
     let server = Server::start(Behaviour::KnowsGetAlone);

@@ -6,6 +6,8 @@
 //! - a short last chunk repeats its last action instead of adding zeros, and what it adds is not returned
 //! - the frame between two chunks is returned once
 
+use std::ops::ControlFlow;
+
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -115,7 +117,21 @@ impl Predict {
     ///
     /// # Panics
     /// If the shapes do not fit the config.
-    pub fn predict_chunk(&self, input: ChunkInput, progress: impl FnMut(SamplerProgress<'_>)) -> ChunkOutput {
+    pub fn predict_chunk(&self, input: ChunkInput) -> ChunkOutput {
+        let output = self.predict_chunk_with(input, |_| ControlFlow::Continue(()));
+        output.expect("nothing stops it")
+    }
+
+    /// As [`predict_chunk`](Self::predict_chunk), telling `progress` of every denoising step; where that breaks before the
+    /// last one, the work ends with nothing.
+    ///
+    /// # Panics
+    /// If the shapes do not fit the config.
+    pub fn predict_chunk_with(
+        &self,
+        input: ChunkInput,
+        progress: impl FnMut(SamplerProgress<'_>) -> ControlFlow<()>,
+    ) -> Option<ChunkOutput> {
         predict_chunk(&self.config, &self.networks, &self.constants, input, progress)
     }
 
@@ -160,7 +176,7 @@ impl Predict {
     }
 
     fn predict_batch(&self, requests: &[PredictionRequest<'_>]) -> Result<Vec<Prediction>, WorldModelError> {
-        let output = self.predict_chunk(self.input(requests), |_| {});
+        let output = self.predict_chunk(self.input(requests));
         let context_frames = self.config.spec.context_frames;
         let free = self.config.spec.chunk_length;
         let clips = tensor_to_clips(output.video.narrow(2, context_frames, free));

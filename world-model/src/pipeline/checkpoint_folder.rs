@@ -43,6 +43,29 @@ pub struct FoundTransformer {
     pub transformer: Transformer,
 }
 
+impl FoundTransformer {
+    /// Returns the transformer as one of the older class, whose embedding sees all `actions` of a chunk; the shapes of its
+    /// weights do not tell.
+    ///
+    /// # Errors
+    /// [`ReleasedError::NotActionConditioned`], and [`ReleasedError::WholeChunk`] where the columns are those of no such chunk.
+    pub fn with_whole_chunk_actions(mut self, actions: usize) -> Result<Self, ReleasedError> {
+        let Some(action) = self.transformer.config.conditioning.action.take() else {
+            return Err(ReleasedError::NotActionConditioned {
+                found: describe(&self.transformer),
+                path: self.path,
+            });
+        };
+        let columns = action.action_dim * action.actions_per_group();
+        let Some(action) = action.of_whole_chunk(actions) else {
+            let path = self.path;
+            return Err(ReleasedError::WholeChunk { path, columns, actions });
+        };
+        self.transformer.config.conditioning.action = Some(action);
+        Ok(self)
+    }
+}
+
 impl CheckpointFolder {
     /// Looks through a folder: NVIDIA's layout (`robot/action-cond/*.pt`, `tokenizer.pth`), that of diffusers
     /// (`transformer/`, `vae/`), or a mixture.

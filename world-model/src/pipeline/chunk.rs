@@ -3,6 +3,8 @@
 //! Source: `cosmos_predict2/action_conditioned.py@687da63`.
 //! Differs: nothing.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Tensor;
 
 use super::clip::{ClipInput, sample_clip};
@@ -44,14 +46,14 @@ pub(super) struct ChunkConstants {
     pub(super) rope: RotaryTable,
 }
 
-/// Samples one chunk.
+/// Samples one chunk; nothing if `progress` breaks before the last step.
 pub(super) fn predict_chunk(
     config: &PredictConfig,
     networks: &PredictNetworks,
     constants: &ChunkConstants,
     input: ChunkInput,
-    progress: impl FnMut(SamplerProgress<'_>),
-) -> ChunkOutput {
+    progress: impl FnMut(SamplerProgress<'_>) -> ControlFlow<()>,
+) -> Option<ChunkOutput> {
     let clip = ClipInput {
         given: Some(input.frames),
         negative: constants.negative.as_ref(),
@@ -59,12 +61,12 @@ pub(super) fn predict_chunk(
         rope: Some(&constants.rope),
         ..ClipInput::new(input.noise, &constants.context)
     };
-    let output = sample_clip(&config.sampler, &networks.vae, &networks.dit, clip, progress);
-    ChunkOutput {
+    let output = sample_clip(&config.sampler, &networks.vae, &networks.dit, clip, progress)?;
+    Some(ChunkOutput {
         given_latents: output.given_latents.expect("a chunk starts from frames"),
         latents: output.latents,
         video: output.video,
-    }
+    })
 }
 
 /// Puts zeros where the actions of given frames would be; the network masks them.

@@ -3,6 +3,8 @@
 //! Source: `cosmos_predict2/_src/predict2/models/video2world_model_rectified_flow.py@50369b8`.
 //! Differs: only the given frames are encoded, not the black ones behind them, which a causal VAE never looks at.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::{DType, Tensor};
 
 use super::clip_views::{each_view, join_views, split_views};
@@ -63,7 +65,8 @@ pub struct ClipOutput {
     pub video: Tensor<5>,
 }
 
-/// Samples one clip, of one view or of several that the network sees together. The VAE sees each view alone.
+/// Samples one clip, of one view or of several that the network sees together. The VAE sees each view alone. Where
+/// `progress` breaks before the last step, the work ends with nothing.
 ///
 /// # Panics
 /// If the given frames do not fit the VAE's compression in time, or their latents not the noise.
@@ -72,8 +75,8 @@ pub fn sample_clip(
     vae: &WanVae,
     dit: &Dit,
     input: ClipInput<'_>,
-    progress: impl FnMut(SamplerProgress<'_>),
-) -> ClipOutput {
+    progress: impl FnMut(SamplerProgress<'_>) -> ControlFlow<()>,
+) -> Option<ClipOutput> {
     let device = input.noise.device();
     let [batch, _, frames, height, width] = input.noise.dims();
     let views = input.views;
@@ -101,15 +104,15 @@ pub fn sample_clip(
         views,
     };
     let guided = input.negative.is_some();
-    let latents = sample(sampler, input.noise, &given_frames, guided, network, progress);
+    let latents = sample(sampler, input.noise, &given_frames, guided, network, progress)?;
     let video = each_view(split_views(latents.clone(), views), views, |view| {
         vae.decode_latents(view)
     });
-    ClipOutput {
+    Some(ClipOutput {
         given_latents,
         latents,
         video,
-    }
+    })
 }
 
 /// Puts given latents at the start of every view, and zeros behind them.
@@ -127,8 +130,8 @@ fn clean_latents(given: Option<&Tensor<5>>, views: usize, noise: &Tensor<5>) -> 
     join_views(latents, views)
 }
 
-/// Samples one clip with a distilled model, which starts from text and knows no guidance. `progress` is told after
-/// every evaluation of the network.
+/// Samples one clip with a distilled model, which starts from text and knows no guidance. Where `progress` breaks before
+/// the last step, the work ends with nothing.
 ///
 /// # Panics
 /// If there are given frames or several views.
@@ -137,8 +140,8 @@ pub fn sample_clip_in_few_steps(
     vae: &WanVae,
     dit: &Dit,
     input: ClipInput<'_>,
-    mut progress: impl FnMut(),
-) -> ClipOutput {
+    progress: impl FnMut() -> ControlFlow<()>,
+) -> Option<ClipOutput> {
     assert!(input.given.is_none(), "distilled models start from text alone");
     assert_eq!(input.views, 1, "distilled models make one view");
     let device = input.noise.device();
@@ -146,23 +149,21 @@ pub fn sample_clip_in_few_steps(
     let condition = FrameCondition::first_frames(0, [batch, frames, height, width], &device);
     let network = |latents: Tensor<5>, time: f64| {
         let timesteps = Tensor::full([batch, 1], time, &device);
-        let velocity = dit.forward(&DitInput {
+        dit.forward(&DitInput {
             action: input.action.clone(),
             rope: input.rope,
             ..DitInput::new(latents, timesteps, input.context, &condition)
-        });
-        progress();
-        velocity
+        })
     };
-    let mut steps = flow.sample(input.noise, network);
+    let mut steps = flow.sample(input.noise, network, progress)?;
     let last = steps.pop().expect("there is at least one angle");
     let latents = last.clean.cast(DType::F32);
     let video = vae.decode_latents(latents.clone());
-    ClipOutput {
+    Some(ClipOutput {
         given_latents: None,
         latents,
         video,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -189,7 +190,11 @@ mod tests {
         let noise = Tensor::<5>::random([1, 8, 2, 4, 4], Distribution::Normal(0.0, 1.0), &device);
         let input = ClipInput::new(noise, &context);
         let mut evaluations = 0;
-        let output = sample_clip_in_few_steps(&TrigFlow::four_steps(), &vae, &dit, input, || evaluations += 1);
+        let output = sample_clip_in_few_steps(&TrigFlow::four_steps(), &vae, &dit, input, || {
+            evaluations += 1;
+            ControlFlow::Continue(())
+        })
+        .expect("nothing stops it");
         assert_eq!(evaluations, 4);
         assert_eq!(output.latents.dims(), [1, 8, 2, 4, 4]);
         assert_eq!(output.video.dims(), [1, 3, 5, 16, 16]);
@@ -223,7 +228,8 @@ mod tests {
             num_steps: 2,
             ..SamplerConfig::default()
         };
-        let output = sample_clip(&sampler, &vae, &dit, input, |_| ());
+        let output = sample_clip(&sampler, &vae, &dit, input, |_| ControlFlow::Continue(()));
+        let output = output.expect("nothing stops it");
         assert_eq!(output.latents.dims(), [1, 8, 4, 4, 4]);
         assert_eq!(output.video.dims(), [2, 3, 5, 16, 16]);
         // A given frame keeps a fraction of a per mille of its noise.

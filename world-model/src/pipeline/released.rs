@@ -21,6 +21,17 @@ use crate::world_model::{ActionDimension, WorldModelSpec};
 /// Latent frames of a chunk where the release does not say: one given, three sampled.
 const CHUNK_LATENTS: usize = 4;
 
+/// Numbers of an action of Bridge, with their units.
+const BRIDGE_ACTION: [(&str, &str); 7] = [
+    ("delta_x", "m"),
+    ("delta_y", "m"),
+    ("delta_z", "m"),
+    ("roll", "rad"),
+    ("pitch", "rad"),
+    ("yaw", "rad"),
+    ("gripper", "1"),
+];
+
 /// Factor of translations and rotations in the released training.
 const MOTION_SCALE: f32 = 20.0;
 
@@ -132,19 +143,22 @@ impl ReleasedCheckpoint {
     /// Returns the model that plays actions, sampled and seeded as the released pipeline does it.
     ///
     /// # Errors
-    /// [`ReleasedError::NotActionConditioned`], [`ReleasedError::Distilled`], [`ReleasedError::NoEmptyPrompt`], and
+    /// [`ReleasedError::NotActionConditioned`], [`ReleasedError::NoEmptyPrompt`], and
     /// [`ReleasedError::Pipeline`] where the options do not fit the networks.
     pub fn into_predict(self, options: ActionRolloutOptions, device: &Device) -> Result<Predict, ReleasedError> {
+        let name = self.name();
         let Some(action) = &self.transformer.config.conditioning.action else {
             return Err(ReleasedError::NotActionConditioned {
-                path: self.path.clone(),
-                found: self.name(),
+                path: self.path,
+                found: name,
             });
         };
-        let SamplerPreset::Flow(sampler) = self.sampler.clone() else {
-            return Err(ReleasedError::Distilled { path: self.path });
+        let sampler = match self.sampler {
+            SamplerPreset::Flow(sampler) => sampler,
+            // A stream brings its own steps.
+            SamplerPreset::TrigFlow(_) | SamplerPreset::Stream(_) => SamplerConfig::default(),
         };
-        let text = match options.text.or(self.empty_prompt.clone()) {
+        let text = match options.text.or(self.empty_prompt) {
             Some(embedding) => Some(embedding.text()),
             None if options.zero_text => None,
             None => return Err(ReleasedError::NoEmptyPrompt { path: self.path }),
@@ -157,12 +171,12 @@ impl ReleasedCheckpoint {
         let chunk = (latents - 1) * self.vae_config.temporal_compression();
         let config = PredictConfig {
             spec: WorldModelSpec {
-                name: self.name(),
+                name,
                 cameras: vec!["camera".to_owned()],
                 height: options.height,
                 width: options.width,
-                action: (0..action.action_dim).map(dimension).collect(),
-                action_frame: "gripper before the action".to_owned(),
+                action: dimensions(action.action_dim),
+                action_frame: action_frame(action.action_dim).to_owned(),
                 chunk_length: options.chunk_length.unwrap_or(chunk),
                 context_frames: 1,
                 frame_rate_hz: options.frame_rate_hz,
@@ -197,18 +211,10 @@ fn load<M: Module>(
     Ok(module)
 }
 
-/// Returns one dimension of an action of Bridge. Its statistics were not published: bounds are those of the scaled values.
-fn dimension(index: usize) -> ActionDimension {
-    const NAMES: [&str; 7] = ["delta_x", "delta_y", "delta_z", "roll", "pitch", "yaw", "gripper"];
-    let name = NAMES
-        .get(index)
-        .map_or_else(|| format!("action_{index}"), |name| (*name).to_owned());
-    let (unit, scale) = match index {
-        0..3 => ("m", MOTION_SCALE),
-        3..6 => ("rad", MOTION_SCALE),
-        _ => ("1", 1.0),
-    };
-    ActionDimension {
+/// Returns the dimensions of actions: those of Bridge where there are as many, otherwise numbers that the network takes as they
+/// are. Statistics were not published: bounds are those of the scaled values.
+fn dimensions(count: usize) -> Vec<ActionDimension> {
+    let dimension = |(name, unit, scale): (String, &str, f32)| ActionDimension {
         name,
         unit: unit.to_owned(),
         low: -1.0 / scale,
@@ -216,5 +222,22 @@ fn dimension(index: usize) -> ActionDimension {
         mean: 0.0,
         std: 1.0 / scale,
         scale,
+    };
+    if count != BRIDGE_ACTION.len() {
+        let plain = |index| (format!("action_{index}"), "1", 1.0);
+        return (0..count).map(plain).map(dimension).collect();
+    }
+    let named = BRIDGE_ACTION.map(|(name, unit)| {
+        let scale = if unit == "1" { 1.0 } else { MOTION_SCALE };
+        (name.to_owned(), unit, scale)
+    });
+    named.map(dimension).to_vec()
+}
+
+fn action_frame(count: usize) -> &'static str {
+    if count == BRIDGE_ACTION.len() {
+        "gripper before the action"
+    } else {
+        "that of the recordings"
     }
 }

@@ -62,11 +62,18 @@ pub enum ReleasedError {
         /// What the transformer is.
         found: String,
     },
-    /// The model is sampled by another loop.
-    #[error("`{path}` is a distilled model, which is not sampled step by step along actions: take robot/action-cond")]
-    Distilled {
+    /// The columns of the actions are those of no chunk of this length.
+    #[error(
+        "`{path}` takes {columns} numbers, which are no whole number for each of {actions} actions: another --chunk-size, or \
+         leave --whole-chunk out"
+    )]
+    WholeChunk {
         /// The transformer.
         path: PathBuf,
+        /// Numbers that its embedding of actions takes.
+        columns: usize,
+        /// Actions of a chunk that were asked for.
+        actions: usize,
     },
     /// The embedding of the empty prompt is not there.
     #[error(

@@ -3,6 +3,8 @@
 //! Source: `cosmos_transfer2/_src/interactive/methods/cosmos2_interactive_model.py@2ff49d0` (streaming).
 //! Differs: the first decoded frame is scaled as all others are.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::{DType, Tensor};
 
 use super::autoregressive::Predict;
@@ -52,10 +54,10 @@ impl<'a> LatentStream<'a> {
     /// - actions: `[batch, actions per latent frame, action_dim]`
     /// - noise, output: `[batch, channels, 1, height, width]`
     pub fn next_frame(&mut self, actions: Tensor<3>, noise: Tensor<5>) -> Tensor<5> {
-        let mut steps = self.flow.sample(noise, |latents, time| {
-            self.evaluate(latents, time, Some(actions.clone())).velocity
-        });
-        let last = steps.pop().expect("a flow has at least one angle");
+        let network = |latents, time| self.evaluate(latents, time, Some(actions.clone())).velocity;
+        let steps = self.flow.sample(noise, network, || ControlFlow::Continue(()));
+        let last = steps.and_then(|mut steps| steps.pop());
+        let last = last.expect("nothing stops a flow, which has at least one angle");
         let clean = last.clean.cast(DType::F32);
         self.keep(clean.clone(), Some(actions));
         clean

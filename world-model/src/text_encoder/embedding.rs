@@ -193,7 +193,7 @@ impl TextEmbedding {
     /// Reads a file for a network that takes embeddings of `width`, such as
     /// [`DitConfig::text_channels`](crate::dit::DitConfig::text_channels).
     ///
-    /// What was saved in bfloat16 stays so; everything else becomes float32.
+    /// What was saved in bfloat16 stays so where the device computes in it; everything else becomes float32.
     ///
     /// # Errors
     /// Every variant that names a file.
@@ -210,7 +210,7 @@ impl TextEmbedding {
         };
         let (prompt, model_fingerprint) = (metadata(&source, PROMPT)?, metadata(&source, FINGERPRINT)?);
         let dtype = match source.dtype(TENSOR) {
-            Some(StoredDtype::Bf16) => DType::BF16,
+            Some(StoredDtype::Bf16) if device.supports_dtype(DType::BF16) => DType::BF16,
             _ => DType::F32,
         };
         let data = TensorData::new(source.read(TENSOR)?, shape);

@@ -140,7 +140,7 @@ fn predict_chains(
             })
             .collect::<Result<Vec<_>, TrainingError>>()?;
         let input = chunk_input(model, frames.narrow(0, 0, going_on), actions.concat(), &mut random);
-        let video = model.predict_chunk(input, |_| {}).video;
+        let video = model.predict_chunk(input).video;
         let [_, _, count, _, _] = video.dims();
         frames = video.narrow(2, count - 1, 1).clamp(-1.0, 1.0);
         latents.push(model.networks().vae.encode_latents(frames.clone()));

@@ -118,7 +118,7 @@ fn predict_batch(
             poses_after.push(after);
         }
         let input = chunk_input(model, frames, actions, random);
-        let video = model.predict_chunk(input, |_| {}).video.clamp(-1.0, 1.0);
+        let video = model.predict_chunk(input).video.clamp(-1.0, 1.0);
         frames = video.clone().narrow(2, chunk, 1);
         collect(video, batch, &poses_after, index * chunk, found);
     }

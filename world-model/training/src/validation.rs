@@ -216,13 +216,7 @@ impl Batch {
             });
             let mut random = StepRandom::new(0, index as u64, 4);
             let input = chunk_input(model, last, taken.collect(), &mut random);
-            clips.push(
-                model
-                    .predict_chunk(input, |_| {})
-                    .video
-                    .narrow(2, 1, chunk)
-                    .clamp(-1.0, 1.0),
-            );
+            clips.push(model.predict_chunk(input).video.narrow(2, 1, chunk).clamp(-1.0, 1.0));
         }
         to_vec(Tensor::cat(clips, 2))
     }

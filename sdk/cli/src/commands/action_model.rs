@@ -11,15 +11,31 @@ use worldloop::world_model::text_encoder::TextEmbedding;
 use super::checkpoint::AdapterArgs;
 use super::text_encoder;
 
+/// Actions of a chunk of the older class, where none are asked for.
+const CHUNK_ACTIONS: usize = 12;
+
 /// What a model is loaded from.
 pub(super) struct ActionModel<'a> {
     pub(super) folder: &'a CheckpointFolder,
     pub(super) dtype: &'a str,
     pub(super) adapter: &'a AdapterArgs,
-    /// Network of the model that was named, where its weights could be another's too.
-    pub(super) network: Option<DitConfig>,
+    /// What the shapes of its weights do not tell.
+    pub(super) class: ActionClass,
     /// Where the embedding of the empty prompt comes from, if not from the folder.
     pub(super) text: Option<EmptyPrompt<'a>>,
+}
+
+/// What the shapes of the weights of a network with actions do not tell.
+#[derive(Debug)]
+pub(super) enum ActionClass {
+    /// What was recognised: the released class.
+    Recognised,
+    /// The network of the model that was named.
+    Named(Box<DitConfig>),
+    /// A causal network without a name, whose time runs from 0 to 1.
+    Causal,
+    /// The older class, whose embedding sees all actions of a chunk.
+    WholeChunk,
 }
 
 /// Where the embedding of the empty prompt comes from.
@@ -61,8 +77,14 @@ impl ActionModel<'_> {
     pub(super) fn load(self, mut options: ActionRolloutOptions, device: &Device) -> anyhow::Result<Predict> {
         let dtype = device::precision(self.dtype, device)?;
         let mut found = self.folder.action_conditioned()?.clone();
-        if let Some(network) = self.network {
-            found.transformer.config = network;
+        match self.class {
+            ActionClass::Recognised => {}
+            ActionClass::Named(network) => found.transformer.config = *network,
+            ActionClass::Causal => found.transformer.config.timestep_scale = 1.0,
+            ActionClass::WholeChunk => {
+                let actions = *options.chunk_length.get_or_insert(CHUNK_ACTIONS);
+                found = found.with_whole_chunk_actions(actions)?;
+            }
         }
         let width = found.transformer.config.text_channels();
         if let Some(text) = self.text {

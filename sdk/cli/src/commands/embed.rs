@@ -69,6 +69,7 @@ struct PromptArgs {
 pub(crate) fn run(args: &EmbedArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let dtype = dtype(&args.dtype)?;
     let device = worldloop::device::select(&args.device)?;
+    worldloop::device::precision(&args.dtype, &device)?;
     let prompt = args.prompt.text()?;
     let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {

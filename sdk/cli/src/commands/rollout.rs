@@ -15,7 +15,7 @@ use worldloop::device::{self, Device};
 use worldloop::world_model::WorldModel;
 use worldloop::world_model::pipeline::{ActionRolloutOptions, Feedback, Predict};
 
-use super::action_model::{ActionModel, EmptyPrompt};
+use super::action_model::{ActionClass, ActionModel, EmptyPrompt};
 use super::checkpoint::{self, AdapterArgs};
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
@@ -70,6 +70,9 @@ pub(crate) struct RolloutArgs {
     /// Goes on with zeros where there is no embedding of the empty prompt; the model was not trained with them.
     #[arg(long)]
     zero_text: bool,
+    /// Takes the network for one of the older class, which sees all actions of a chunk at once; its weights do not tell.
+    #[arg(long)]
+    whole_chunk: bool,
     /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
     #[arg(long, default_value = "flex")]
     device: String,
@@ -266,7 +269,11 @@ fn load(
         folder: &folder,
         dtype: &args.dtype,
         adapter: &args.adapter,
-        network: None,
+        class: if args.whole_chunk {
+            ActionClass::WholeChunk
+        } else {
+            ActionClass::Recognised
+        },
         text: EmptyPrompt::of(
             ("--text-embedding", args.text_embedding.as_deref()),
             args.text_encoder.as_deref(),

@@ -3,16 +3,21 @@
 use std::path::Path;
 
 use anyhow::bail;
-use worldloop::device::Device;
+use worldloop::device::{DType, Device};
 use worldloop::text::{EmbeddingCache, PromptEncoder, TextError};
 use worldloop::world_model::checkpoint::SaveDtype;
 use worldloop::world_model::text_encoder::TextEmbedding;
 
 use crate::progress::Progress;
 
-/// Opens a text encoder whose embeddings have the width that a network takes.
+/// Opens a text encoder whose embeddings have the width that a network takes: in bfloat16, as it was released, where the device
+/// computes in it.
 pub(super) fn open(folder: &Path, width: usize, device: &Device) -> anyhow::Result<PromptEncoder> {
-    let encoder = PromptEncoder::open(folder, None, SaveDtype::Bf16, device, EmbeddingCache::of_user())?;
+    let dtype = match device.supports_dtype(DType::BF16) {
+        true => SaveDtype::Bf16,
+        false => SaveDtype::F32,
+    };
+    let encoder = PromptEncoder::open(folder, None, dtype, device, EmbeddingCache::of_user())?;
     if encoder.width() != width {
         bail!(
             "the text encoder `{}` makes embeddings of width {}, this network takes {width}: use the one that it was \

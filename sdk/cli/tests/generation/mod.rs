@@ -7,6 +7,7 @@ mod multiview;
 mod tiny;
 mod views_pipeline;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
@@ -96,7 +97,10 @@ fn expected(folder: &Path, given: &[RgbImage], count: usize) -> Vec<Vec<u8>> {
         guidance_scale: 7.0,
         ..SamplerConfig::default()
     };
-    let output = sample_clip(&sampler, &generator.vae, &generator.dit, clip, |_| ());
+    let output = sample_clip(&sampler, &generator.vae, &generator.dit, clip, |_| {
+        ControlFlow::Continue(())
+    });
+    let output = output.expect("nothing stops it");
     tensor_to_clips(output.video)[0].iter().map(Frame::to_rgb8).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Several views, made by the command and by the pipeline called as a library.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use image::RgbImage;
@@ -48,7 +49,10 @@ fn sample(
         views: given.len(),
         ..clip
     };
-    let output = sample_clip(sampler, &generator.vae, &generator.dit, clip, |_| ());
+    let output = sample_clip(sampler, &generator.vae, &generator.dit, clip, |_| {
+        ControlFlow::Continue(())
+    });
+    let output = output.expect("nothing stops it");
     let bytes = |view: &Vec<Frame>| view.iter().map(Frame::to_rgb8).collect();
     tensor_to_clips(output.video).iter().map(bytes).collect()
 }

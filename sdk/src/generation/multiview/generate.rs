@@ -5,6 +5,8 @@
 //! Differs: upstream puts the clean first frame of a robot's view into the start noise, one view beside its place; what that
 //! leaves in the given frames, a fraction of a per mille, is noise here.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::{Device, Tensor};
 use worldloop_world_model::Frame;
 use worldloop_world_model::diffusion::NumpyRandom;
@@ -86,11 +88,18 @@ impl Cameras {
 }
 
 impl Generator {
-    /// Generates the frames of several views in one clip; `progress` is told after every denoising step.
+    /// Generates the frames of several views in one clip.
+    ///
+    /// `progress` is told after every denoising step, and may stop the work before the last one; then there are no videos.
     ///
     /// # Panics
     /// If the given frames do not fit the plan, or the plan is for another model.
-    pub fn generate_views(&self, plan: &GenerationPlan, input: ViewsInput<'_>, progress: impl FnMut()) -> Videos {
+    pub fn generate_views(
+        &self,
+        plan: &GenerationPlan,
+        input: ViewsInput<'_>,
+        progress: impl FnMut() -> ControlFlow<()>,
+    ) -> Option<Videos> {
         let ViewsClip { given, cameras } = input.clip;
         let views = given.len();
         let all_given = given.iter().all(|frames| frames.len() == plan.given);

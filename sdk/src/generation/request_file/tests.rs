@@ -86,6 +86,27 @@ fn every_key_of_a_sample_is_read() {
 }
 
 #[test]
+fn yaml_is_read_as_json_is() {
+    let yaml = "# two samples\n- name: a\n  prompt: >-\n    push\n    the cube\n  input_path: a.png\n  seed: 3\n  \
+                guidance: 2.5\n  resolution: 480,832\n  enable_autoregressive: true\n- {name: b, prompt: 'no'}\n";
+    let json = r#"[{"name": "a", "prompt": "push the cube", "input_path": "a.png", "seed": 3, "guidance": 2.5,
+        "resolution": "480,832", "enable_autoregressive": true}, {"name": "b", "prompt": "no"}]"#;
+    let samples = |(folder, samples): (tempfile::TempDir, Result<Vec<RequestFields>, GenerationError>)| {
+        let mut samples = samples.unwrap();
+        let input = samples[0].input_path.take();
+        assert_eq!(input, Some(folder.path().join("a.png")));
+        samples
+    };
+    assert_eq!(samples(read("a.yaml", yaml)), samples(read("a.json", json)));
+}
+
+/// A few letters that stand for a billion.
+const NESTED_ALIASES: &str = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n\
+    c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n\
+    e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n\
+    g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: &h [*g,*g,*g,*g,*g,*g,*g,*g,*g,*g]\nname: *h\n";
+
+#[test]
 fn flags_override_fields_and_the_prompt_with_its_file() {
     let own = RequestFields {
         name: Some("a".into()),
@@ -154,7 +175,12 @@ fn unknown_keys_are_told_with_the_known_ones() {
 #[test]
 fn files_that_are_no_requests_are_named() {
     for (name, text, part) in [
-        ("a.yaml", "name: a", "JSON"),
+        ("a.toml", "name = 'a'", "expected .json, .jsonl or .yaml"),
+        ("a.yaml", "name: [", "line 1"),
+        ("a.yml", "name: a\nsede: 1", "`seed`"),
+        ("a.yaml", "name: a\nname: b", "duplicate"),
+        ("a.yaml", "", "no sample"),
+        ("a.yaml", NESTED_ALIASES, "alias"),
         ("a.json", "{", "EOF"),
         ("a.json", "3", "invalid type"),
         ("a.json", r#"{"samples": 3}"#, "`samples`"),

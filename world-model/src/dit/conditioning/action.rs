@@ -128,6 +128,20 @@ impl ActionConfig {
         }
     }
 
+    /// Returns the same columns understood as all actions of a chunk of `actions`: shapes do not tell the two classes apart. None
+    /// where they are no whole number of numbers for each action.
+    pub fn of_whole_chunk(self, actions: usize) -> Option<Self> {
+        let columns = self.action_dim * self.actions_per_group();
+        let fits = actions > 0 && columns.is_multiple_of(actions);
+        fits.then(|| Self {
+            action_dim: columns / actions,
+            grouping: ActionGrouping::WholeChunk {
+                num_action_per_chunk: actions,
+            },
+            ..self
+        })
+    }
+
     /// Returns how many actions a clip of so many latent frames takes.
     pub fn actions_per_clip(&self, frames: usize) -> usize {
         match self.grouping {

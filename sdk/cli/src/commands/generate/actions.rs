@@ -8,23 +8,27 @@ use serde_json::json;
 use worldloop::action_rollout::{PlayProgress, PlayedActions, RecordedClip, Seam, play_actions, stream_actions};
 use worldloop::data::bridge::InferenceParams;
 use worldloop::device::Device;
-use worldloop::generation::{FRAME_RATE_HZ, OutputFormat, Resolution, prepare_folder, read_last_frame};
+use worldloop::generation::{Resolution, prepare_folder, read_last_frame};
 use worldloop::world_model::WorldModel;
 use worldloop::world_model::catalog::{ReleasedModel, SamplerPreset};
 use worldloop::world_model::diffusion::TrigFlow;
 use worldloop::world_model::dit::DitConfig;
 use worldloop::world_model::pipeline::{ActionRolloutOptions, CheckpointFolder, Feedback, Predict};
 
-use super::super::action_model::{ActionModel, EmptyPrompt};
+use super::super::action_model::{ActionClass, ActionModel, EmptyPrompt};
 use super::args::GenerateArgs;
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
 
+/// Frames per second of the files where no model is named: those of the released action-conditioned pipeline.
+const ACTION_FRAME_RATE_HZ: f64 = 20.0;
+
 /// A model, and the flow of one latent frame where it makes one after the other.
 struct Player {
     model: Predict,
     flow: Option<TrigFlow>,
+    frame_rate_hz: f64,
 }
 
 /// Plays the actions of a file, from the last frame of the input on.
@@ -32,21 +36,24 @@ pub(super) fn run(args: &GenerateArgs, actions: &Path, stop: &StopFlag) -> anyho
     let device = worldloop::device::select(&args.device)?;
     let formats = args.formats()?;
     // What the user wrote is read before the weights: its mistakes are found sooner.
-    let clip = clip(args, actions)?;
+    let named = args.networks.model.as_deref().map(ReleasedModel::find).transpose()?;
+    let clip = clip(args, actions, named.as_ref())?;
     let name = args.sample.name.clone().unwrap_or_else(|| clip.name.clone());
     let paths: Vec<PathBuf> = formats.iter().map(|format| format.path(&args.out, &name)).collect();
     if !args.overwrite && paths.iter().all(|path| path.exists()) {
         tell_skipped(args.json, &name, &paths);
         return Ok(Outcome::Done);
     }
-    let player = open(args, clip.size(), &device)?;
+    let player = open(args, named, clip.size(), &device)?;
     prepare_folder(&args.out)?;
     let started = Instant::now();
     let Some(played) = player.play(&clip, &name, stop)? else {
         eprintln!("stopped; the same command begins `{name}` again");
         return Ok(Outcome::Stopped);
     };
-    write(args, &formats, &name, &played)?;
+    for format in &formats {
+        format.write(&args.out, &name, &played.frames, player.frame_rate_hz)?;
+    }
     player.tell(
         args.json,
         &name,
@@ -57,8 +64,11 @@ pub(super) fn run(args: &GenerateArgs, actions: &Path, stop: &StopFlag) -> anyho
 }
 
 /// Reads the actions and the frame that they start from.
-fn clip(args: &GenerateArgs, actions: &Path) -> anyhow::Result<RecordedClip> {
+fn clip(args: &GenerateArgs, actions: &Path, named: Option<&ReleasedModel>) -> anyhow::Result<RecordedClip> {
     let mut params = InferenceParams::default();
+    if let Some([height, width]) = named.map(|model| model.size_px) {
+        params.resolution = format!("{height},{width}");
+    }
     if let Some(text) = &args.sample.resolution
         && let Resolution::Pixels { height, width } = Resolution::parse(text)?
     {
@@ -81,23 +91,38 @@ fn clip(args: &GenerateArgs, actions: &Path) -> anyhow::Result<RecordedClip> {
 }
 
 /// Loads the model for frames of a size.
-fn open(args: &GenerateArgs, [height, width]: [usize; 2], device: &Device) -> anyhow::Result<Player> {
+fn open(
+    args: &GenerateArgs,
+    named: Option<ReleasedModel>,
+    [height, width]: [usize; 2],
+    device: &Device,
+) -> anyhow::Result<Player> {
     let networks = &args.networks;
     let folder = super::open_folder(networks)?;
-    let named = networks.model.as_deref().map(ReleasedModel::find).transpose()?;
     if let Some(model) = &named {
         require_fit(model, &folder)?;
     }
-    let flow = match named.as_ref().map(|model| &model.sampler) {
-        Some(SamplerPreset::Stream(flow)) => Some(flow.clone()),
+    let flow = match named.as_ref().map(|model| (model.name, &model.sampler)) {
+        Some((_, SamplerPreset::Stream(flow))) => Some(flow.clone()),
+        Some((name, _)) if args.sample.streaming => {
+            bail!("{name} is no causal model: leave --streaming out, or --model for a causal network without a name")
+        }
         _ => args.sample.streaming.then(TrigFlow::four_steps_by_frame),
+    };
+    let released_rate = named.as_ref().map_or(ACTION_FRAME_RATE_HZ, |model| model.frame_rate_hz);
+    let frame_rate_hz = args.fps.unwrap_or(released_rate);
+    let class = match named {
+        Some(model) => ActionClass::Named(Box::new(model.network)),
+        None if args.sample.streaming => ActionClass::Causal,
+        None if args.sample.whole_chunk => ActionClass::WholeChunk,
+        None => ActionClass::Recognised,
     };
     let embedding = networks.prompt_embedding.first().map(PathBuf::as_path);
     let model = ActionModel {
         folder: &folder,
         dtype: &networks.dtype,
         adapter: &networks.adapter,
-        network: named.map(|model| model.network),
+        class,
         text: EmptyPrompt::of(("--prompt-embedding", embedding), networks.text_encoder.as_deref()),
     };
     let options = ActionRolloutOptions {
@@ -105,7 +130,7 @@ fn open(args: &GenerateArgs, [height, width]: [usize; 2], device: &Device) -> an
         width,
         chunk_length: args.sample.chunk_size,
         num_steps: args.sample.steps,
-        frame_rate_hz: args.fps.unwrap_or(FRAME_RATE_HZ) as f32,
+        frame_rate_hz: frame_rate_hz as f32,
         feedback: Feedback::Rgb8,
         text: None,
         zero_text: args.sample.zero_text,
@@ -114,15 +139,20 @@ fn open(args: &GenerateArgs, [height, width]: [usize; 2], device: &Device) -> an
     if folder.is_random() {
         super::note_random_weights(folder.path());
     }
-    Ok(Player { model, flow })
+    Ok(Player {
+        model,
+        flow,
+        frame_rate_hz,
+    })
 }
 
 /// Refuses a model that was named and is not the one whose weights are there.
 fn require_fit(model: &ReleasedModel, folder: &CheckpointFolder) -> anyhow::Result<()> {
     let found = &folder.action_conditioned()?.transformer;
     let sizes = |config: &DitConfig| {
-        let action = config.conditioning.action.as_ref().map(|action| action.action_dim);
-        (config.model_channels, config.num_blocks, action)
+        let action = config.conditioning.action.as_ref();
+        let columns = action.map(|action| action.action_dim * action.actions_per_group());
+        (config.model_channels, config.num_blocks, columns)
     };
     if sizes(&found.config) != sizes(&model.network) {
         bail!(
@@ -144,13 +174,6 @@ fn tell_skipped(is_json: bool, name: &str, files: &[PathBuf]) {
     for file in files {
         println!("{}: was there before, --overwrite makes it again", file.display());
     }
-}
-
-fn write(args: &GenerateArgs, formats: &[OutputFormat], name: &str, played: &PlayedActions) -> anyhow::Result<()> {
-    for format in formats {
-        format.write(&args.out, name, &played.frames, args.fps.unwrap_or(FRAME_RATE_HZ))?;
-    }
-    Ok(())
 }
 
 impl Player {

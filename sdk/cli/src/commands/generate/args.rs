@@ -34,7 +34,7 @@ pub(crate) struct GenerateArgs {
     pub(super) networks: NetworkArgs,
     #[command(flatten)]
     pub(super) sample: SampleArgs,
-    /// Request file of the reference: .json with `samples`, or .json / .jsonl with one object per sample; for several views
+    /// Request file of the reference: .json with `samples`, or .json / .jsonl / .yaml with one object per sample; for several views
     /// always the latter.
     #[arg(long)]
     pub(super) request: Option<PathBuf>,
@@ -45,7 +45,8 @@ pub(crate) struct GenerateArgs {
     /// ffmpeg.
     #[arg(long, value_delimiter = ',')]
     format: Vec<String>,
-    /// Frames per second of the files [default: 16, for views of a drive those of the request, for a robot's cameras 30].
+    /// Frames per second of the files [default: 16, for views of a drive those of the request, for a robot's cameras 30, with
+    /// --action those of the named model, or 20].
     #[arg(long)]
     pub(super) fps: Option<f64>,
     /// Makes videos again that are there.
@@ -116,9 +117,10 @@ pub(super) struct SampleArgs {
     /// Image, video, animated GIF or folder of PNG files to start from; for the cameras of a robot, the folder of pictures and poses.
     #[arg(long)]
     pub(super) input: Option<PathBuf>,
-    /// Actions to play: JSON with one row of numbers per action (metres and radians in the axes of the gripper, then the
-    /// gripper, 0 closed to 1 open), or an annotation of Bridge, which needs no --input. Frames are resized to --resolution
-    /// [default: 256,320] as `worldloop rollout` does it; noise is seeded by the index of a chunk's first action.
+    /// Actions to play: JSON with one row of numbers per action, or an annotation of Bridge, which needs no --input. Rows of 7 are
+    /// metres and radians in the axes of the gripper, then the gripper, 0 closed to 1 open; others are taken as they are, for
+    /// a humanoid 29 joints scaled as in training. Frames are resized to --resolution [default: that of the named model, or
+    /// 256,320] as `worldloop rollout` does it; noise is seeded by the index of a chunk's first action.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "request", "prompt", "prompt_path", "negative_prompt", "inference_type", "seed", "guidance", "frames",
         "autoregressive", "chunk_overlap", "negative_embedding", "like_reference"
@@ -128,6 +130,10 @@ pub(super) struct SampleArgs {
     /// what --model predict2.5-2b/robot/action-gr1-streaming does anyway.
     #[arg(long, requires = "action", conflicts_with = "steps")]
     pub(super) streaming: bool,
+    /// With --action, takes the network for one of the older class, which sees all actions of a chunk at once; its weights do not
+    /// tell.
+    #[arg(long, requires = "action", conflicts_with_all = ["streaming", "model"])]
+    pub(super) whole_chunk: bool,
     /// With --action, goes on with zeros where there is no embedding of the empty prompt; the model was not trained with them.
     #[arg(long, requires = "action")]
     pub(super) zero_text: bool,

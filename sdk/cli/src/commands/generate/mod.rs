@@ -252,7 +252,7 @@ impl Workshop<'_> {
             None => Vec::new(),
         };
         let mut progress = Progress::new(request.name.as_str(), plan.num_steps() as u64);
-        let mut advance = || {
+        let advance = || {
             progress.advance("denoising steps");
             stop.flow()
         };
@@ -264,11 +264,7 @@ impl Workshop<'_> {
                     context,
                     negative,
                 };
-                // The views are one clip, after which there is nothing to stop.
-                let videos = generator.generate_views(plan, input, || {
-                    let _ = advance();
-                });
-                Some(videos)
+                generator.generate_views(plan, input, advance)
             }
             None => {
                 let input = GenerationInput {
