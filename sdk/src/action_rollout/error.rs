@@ -123,6 +123,19 @@ pub enum ActionRolloutError {
         #[source]
         source: io::Error,
     },
+    /// A result is there that was made from another recording of the same name.
+    #[error(
+        "`{path}` was made from `{found}`, now it is `{expected}`: choose another folder with --out, or make it anew with \
+         --overwrite"
+    )]
+    OtherRecording {
+        /// The result.
+        path: PathBuf,
+        /// The recording then.
+        found: PathBuf,
+        /// The recording now.
+        expected: PathBuf,
+    },
     /// A result is there that was made in another way.
     #[error(
         "`{path}` was made with another `{key}` ({found}, now {expected}): choose another folder, or make it anew with \

@@ -43,6 +43,14 @@ pub struct RolloutSettings {
     pub height: usize,
     /// Width of the frames in pixels.
     pub width: usize,
+    /// Whether the network was taken for one that sees all actions of a chunk at once.
+    pub whole_chunk: bool,
+    /// Where the text embedding came from: a file, the folder of a text encoder, `zeros`, or `checkpoint`.
+    pub text: String,
+    /// Key of the states in the annotation.
+    pub state_key: String,
+    /// Key of the gripper values in the annotation.
+    pub gripper_key: String,
     /// Index of the first frame.
     pub start_frame_idx: usize,
     /// Recorded frames per frame.
@@ -114,8 +122,12 @@ impl RolloutFiles {
     /// Returns the figures of a rollout that is finished, and nothing if there is none.
     ///
     /// # Errors
-    /// [`ActionRolloutError::OtherSettings`] and [`ActionRolloutError::File`].
-    pub fn finished(&self, settings: &RolloutSettings) -> Result<Option<RolloutRecord>, ActionRolloutError> {
+    /// [`ActionRolloutError::OtherRecording`], [`ActionRolloutError::OtherSettings`] and [`ActionRolloutError::File`].
+    pub fn finished(
+        &self,
+        annotation: &Path,
+        settings: &RolloutSettings,
+    ) -> Result<Option<RolloutRecord>, ActionRolloutError> {
         if !self.record.is_file() {
             return Ok(None);
         }
@@ -126,6 +138,13 @@ impl RolloutFiles {
         };
         if !(record.predicted_video.is_file() && record.side_by_side.is_file()) {
             return Ok(None);
+        }
+        if are_two_files(&record.annotation, annotation) {
+            return Err(ActionRolloutError::OtherRecording {
+                path: self.record.clone(),
+                found: record.annotation,
+                expected: annotation.to_path_buf(),
+            });
         }
         match first_difference(&record.settings, settings) {
             None => Ok(Some(record)),
@@ -205,6 +224,14 @@ impl RolloutFiles {
             path: path.to_path_buf(),
             source,
         }
+    }
+}
+
+/// Returns whether two paths are known to lead to different files; a recording may have moved since.
+fn are_two_files(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one != other,
+        _ => false,
     }
 }
 

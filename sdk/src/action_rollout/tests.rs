@@ -77,6 +77,10 @@ fn settings() -> RolloutSettings {
         noise_seed: "first action".into(),
         height: 32,
         width: 48,
+        whole_chunk: false,
+        text: "checkpoint".into(),
+        state_key: "state".into(),
+        gripper_key: "continuous_gripper_state".into(),
         start_frame_idx: 0,
         fps_downsample_ratio: 1,
         camera_id: 0,
@@ -191,11 +195,20 @@ fn finished_rollouts_are_found_again_and_never_mixed_up() {
     let played = play(&model, &clip, Seam::Fixed);
     let folder = tempfile::tempdir().expect("a folder");
     let files = RolloutFiles::new(folder.path(), &clip.name, false);
-    assert_eq!(files.finished(&settings()).expect("nothing there"), None);
+    assert_eq!(
+        files.finished(&clip.annotation, &settings()).expect("nothing there"),
+        None
+    );
     let record = files.write(&clip, &played, None, settings()).expect("it is written");
     assert_eq!((record.frames, record.predicted_frames, record.chunks), (6, 5, 1));
     assert_eq!((record.frame_rate_hz, record.psnr_against_recording_db), (3.0, None));
-    assert_eq!(files.finished(&settings()).expect("readable").as_ref(), Some(&record));
+    assert_eq!(
+        files
+            .finished(&clip.annotation, &settings())
+            .expect("readable")
+            .as_ref(),
+        Some(&record)
+    );
     let names = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name().into_string();
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").map(names).collect();
     assert!(
@@ -210,14 +223,40 @@ fn finished_rollouts_are_found_again_and_never_mixed_up() {
         num_steps: 35,
         ..settings()
     };
-    let message = files.finished(&other).expect_err("another number of steps").to_string();
+    let message = files
+        .finished(&clip.annotation, &other)
+        .expect_err("another number of steps")
+        .to_string();
     assert!(
         message.contains("`num_steps` (1, now 35)") && message.contains("--overwrite"),
         "{message}"
     );
+    // Two recordings may have the same name.
+    let [one, two] = ["one", "two"].map(|place| {
+        std::fs::create_dir(folder.path().join(place)).expect("a folder");
+        let path = folder.path().join(place).join("7.json");
+        std::fs::write(&path, "{}").expect("a file");
+        path
+    });
+    let clip_of_one = RecordedClip {
+        annotation: one.clone(),
+        ..clip.clone()
+    };
+    let record = files
+        .write(&clip_of_one, &played, None, settings())
+        .expect("it is written");
+    assert_eq!(
+        files.finished(&one, &settings()).expect("readable").as_ref(),
+        Some(&record)
+    );
+    let message = files
+        .finished(&two, &settings())
+        .expect_err("another recording")
+        .to_string();
+    assert!(message.contains("two/7.json") && message.contains("--out"), "{message}");
     std::fs::remove_file(&record.predicted_video).expect("removed");
     assert_eq!(
-        files.finished(&settings()).expect("readable"),
+        files.finished(&clip.annotation, &settings()).expect("readable"),
         None,
         "what is incomplete is made anew"
     );

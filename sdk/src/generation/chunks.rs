@@ -61,7 +61,8 @@ impl Chunking {
             _ => {
                 let below = (overlap - 1) / time * time + 1;
                 return Err(error(format!(
-                    "the overlap must be 0 or one more than a multiple of {time}, such as {below} or {}",
+                    "the overlap must be 0 or one more than a multiple of {time}, such as {below} or {}; --like-reference takes \
+                     every one, as latent frames",
                     below + time
                 )));
             }

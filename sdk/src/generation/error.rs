@@ -70,15 +70,11 @@ pub enum GenerationError {
         name: String,
     },
     /// A name that is no file name.
-    #[error("the name `{name}` can't be that of a file in the output folder: expected one without `/` and a first `.`")]
+    #[error(
+        "the name `{name}` can't be that of a file in the output folder: expected 1 to 200 bytes without `/` and a first `.`"
+    )]
     Name {
         /// The name.
-        name: String,
-    },
-    /// Two prompts.
-    #[error("`{name}` has both a prompt and a prompt_path: leave out one")]
-    TwoPrompts {
-        /// The sample.
         name: String,
     },
     /// Nothing to start from.
@@ -90,7 +86,7 @@ pub enum GenerationError {
         inference_type: InferenceType,
     },
     /// A field outside its range.
-    #[error("`{field}` of `{name}` is out of range: expected {expected}")]
+    #[error("`{field}` of `{name}` can't be used: expected {expected}")]
     Field {
         /// The sample.
         name: String,
@@ -157,7 +153,10 @@ pub enum GenerationError {
         advice: String,
     },
     /// An input with too few frames.
-    #[error("`{}` has {found} frames, {} needs at least {expected}", path.display(), inference_type.name())]
+    #[error(
+        "`{}` has {found} frames, {} needs at least {expected}: take a longer one{}", path.display(), inference_type.name(),
+        if *found > 0 { ", or --inference-type image2world, which starts from the last frame alone" } else { "" }
+    )]
     ShortInput {
         /// The input.
         path: PathBuf,

@@ -28,6 +28,9 @@ const WHOLE_FILE: &str = "the file";
 /// Frames and steps that can be asked for: 100 000 frames are more than an hour and a half.
 const COUNTS: std::ops::RangeInclusive<usize> = 1..=100_000;
 
+/// Bytes of a name that leave room for what is added to it: file systems allow 255.
+const LONGEST_NAME: usize = 200;
+
 /// Seed of the older form, where none is given.
 const SEED_WITH_SAMPLES: u32 = 1;
 
@@ -172,6 +175,18 @@ pub(super) fn parse_error(path: &Path, place: &str, source: serde_json::Error) -
     }
 }
 
+/// Checks a name of output files.
+///
+/// # Errors
+/// [`GenerationError::Name`] for one that leaves its folder, or that no file can have.
+pub fn check_name(name: &str) -> Result<(), GenerationError> {
+    let is_file_name = !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+    if is_file_name && (1..=LONGEST_NAME).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(GenerationError::Name { name: name.to_owned() })
+}
+
 /// Checks that there are samples, and that each has a name of its own.
 pub(super) fn check_names<'a>(
     path: &Path,
@@ -248,8 +263,8 @@ impl RequestFields {
     ) -> Result<GenerationRequest, GenerationError> {
         let name = self.checked_name()?;
         let prompt = match (&self.prompt, &self.prompt_path) {
-            (Some(_), Some(_)) => return Err(GenerationError::TwoPrompts { name }),
-            (Some(prompt), None) => Some(prompt.clone()),
+            // As in the reference, which does not read the file then.
+            (Some(prompt), _) => Some(prompt.clone()),
             (None, Some(path)) => Some(read_prompt(path)?),
             (None, None) => None,
         };
@@ -287,9 +302,7 @@ impl RequestFields {
 
     fn checked_name(&self) -> Result<String, GenerationError> {
         let name = self.name.clone().unwrap_or_else(|| "video".to_owned());
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-            return Err(GenerationError::Name { name });
-        }
+        check_name(&name)?;
         Ok(name)
     }
 

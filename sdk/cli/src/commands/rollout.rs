@@ -12,6 +12,7 @@ use worldloop::action_rollout::{
 use worldloop::data::bridge::{ImageSize, InferenceParams};
 use worldloop::data::ffmpeg_is_installed;
 use worldloop::device::{self, Device};
+use worldloop::generation::prepare_folder;
 use worldloop::world_model::WorldModel;
 use worldloop::world_model::pipeline::{ActionRolloutOptions, Feedback, Predict};
 
@@ -32,7 +33,7 @@ const ANNOTATION_ENDING: &str = "json";
 ///
 /// The first frame is resized as Pillow does it with LANCZOS, to the byte. Out come NAME_chunk.mp4, an animation with the
 /// recording on the left, and NAME.json, for each annotation. Results that are there are not made again. Ctrl-C ends after
-/// the chunk that is under way, a second one at once; the same command goes on with the next recording.
+/// the denoising step that is under way, a second one at once; the same command goes on with that recording.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  worldloop rollout --checkpoint Cosmos-Predict2.5-2B --annotation bridge/annotation --params bridge/inference_params.json --out rollouts\n  worldloop rollout --checkpoint tiny --annotation bridge/annotation/0.json --out rollouts --steps 4 --json"
@@ -120,7 +121,7 @@ pub(crate) fn run(args: &RolloutArgs, stop: &StopFlag) -> anyhow::Result<Outcome
     // The first recording is read before the checkpoint: its mistakes are found sooner, and it may tell the size.
     let first = RecordedClip::open(&annotations[0], &params)?;
     let (model, is_random) = load(args, &params, &first, &device)?;
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
+    prepare_folder(&args.out)?;
     if is_random {
         eprintln!("note: the weights are random; the frames show that the loop runs, and nothing else");
     }
@@ -129,12 +130,21 @@ pub(crate) fn run(args: &RolloutArgs, stop: &StopFlag) -> anyhow::Result<Outcome
     }
     let settings = settings(args, &params, &model, is_random);
     let mut rows = Vec::new();
+    let mut failed = 0;
     for annotation in &annotations {
         if stop.is_set() {
             return Ok(Outcome::Stopped);
         }
-        let Some(row) = roll_out(args, &params, &model, &settings, annotation, stop)? else {
-            return Ok(Outcome::Stopped);
+        let row = match roll_out(args, &params, &model, &settings, annotation, stop) {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(Outcome::Stopped),
+            // One damaged recording does not cost the others of a folder.
+            Err(error) if annotations.len() > 1 => {
+                eprintln!("error: `{}` was not played: {error:#}", annotation.display());
+                failed += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         if args.json {
             print_json(&row)?;
@@ -144,7 +154,22 @@ pub(crate) fn run(args: &RolloutArgs, stop: &StopFlag) -> anyhow::Result<Outcome
     if !args.json {
         print_table(&rows)?;
     }
+    if failed > 0 {
+        bail!("{failed} of {} recordings were not played", annotations.len());
+    }
     Ok(Outcome::Done)
+}
+
+impl RolloutArgs {
+    /// Says where the text embedding comes from.
+    fn text(&self) -> String {
+        let named = self.text_embedding.as_ref().or(self.text_encoder.as_ref());
+        match named {
+            Some(path) => path.display().to_string(),
+            None if self.zero_text => "zeros where the checkpoint has none".to_owned(),
+            None => "checkpoint".to_owned(),
+        }
+    }
 }
 
 /// The figures of one recording, and whether they were there before.
@@ -164,16 +189,18 @@ fn roll_out(
 ) -> anyhow::Result<Option<Row>> {
     let files = RolloutFiles::new(&args.out, &name(annotation), params.single_chunk);
     let anew = args.overwrite || params.overwrite;
-    if !anew && let Some(record) = files.finished(settings)? {
+    if !anew && let Some(record) = files.finished(annotation, settings)? {
         return Ok(Some(Row { record, skipped: true }));
     }
     let clip = RecordedClip::open(annotation, params)?;
     let mut progress: Option<Progress> = None;
     let show = |at: PlayProgress| {
-        let bar = progress.get_or_insert_with(|| Progress::new(clip.name.clone(), at.chunks as u64));
+        let steps = (at.chunks * at.num_steps) as u64;
+        let bar = progress.get_or_insert_with(|| Progress::new(clip.name.clone(), steps));
+        let chunk = (at.chunks_done + 1).min(at.chunks);
         bar.set(
-            at.chunks_done as u64,
-            &format!("step {}/{}", at.steps_done, at.num_steps),
+            (at.chunks_done * at.num_steps + at.steps_done) as u64,
+            &format!("denoising steps, chunk {chunk}/{}", at.chunks),
         );
         stop.flow()
     };
@@ -297,6 +324,10 @@ fn settings(args: &RolloutArgs, params: &InferenceParams, model: &Predict, rando
         noise_seed: "index of the chunk's first action".to_owned(),
         height: spec.height,
         width: spec.width,
+        whole_chunk: args.whole_chunk,
+        text: args.text(),
+        state_key: params.state_key.clone(),
+        gripper_key: params.gripper_key.clone(),
         start_frame_idx: params.start_frame_idx,
         fps_downsample_ratio: params.fps_downsample_ratio,
         camera_id: params.camera_id,

@@ -2,7 +2,8 @@
 //!
 //! Source: `cosmos_predict2/multiview_config.py@682a4f3` (keys and defaults), and `cosmos_transfer2/multiview_config.py` of
 //! cosmos-transfer2.5@2ff49d0 (`input_path`, `num_conditional_frames`, a list of captions).
-//! Differs: a view is there where the request names it; the negative prompt can be changed; one frame is given by default.
+//! Differs: where a request names views, they are all there are; the negative prompt can be changed; one frame is given by
+//! default; there are no chunks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,13 @@ const FPS: f64 = 30.0;
 const MOST_FPS: f64 = 1000.0;
 
 /// Keys beside those of other requests and those of the views.
-const OWN_KEYS: [&str; 3] = ["inference_type", "num_conditional_frames", "fps"];
+const OWN_KEYS: [&str; 4] = ["inference_type", "num_conditional_frames", "fps", CHUNKED];
+
+/// Whether the views go on in chunks.
+const CHUNKED: &str = "enable_autoregressive";
+
+/// Keys of the reference that change nothing of views in one chunk.
+const WITHOUT_EFFECT: [&str; 4] = ["control_weight", "stack_mode", "num_chunks", "chunk_overlap"];
 
 /// A sample as a request file has it.
 #[derive(Debug)]
@@ -48,20 +55,29 @@ pub fn read_driving_requests(path: &Path, flags: &RequestFields) -> Result<Vec<G
 
 fn sample(path: &Path, object: RequestObject) -> Result<DrivingSample, GenerationError> {
     let view_keys = DrivingView::ALL.map(DrivingView::name);
-    let mut keys = Keys::new(path, object, &[OWN_KEYS.as_slice(), &view_keys].concat())?;
+    let mut keys = Keys::new(
+        path,
+        object,
+        &[OWN_KEYS.as_slice(), &WITHOUT_EFFECT, &view_keys].concat(),
+    )?;
+    for key in WITHOUT_EFFECT {
+        keys.take::<Value>(key)?;
+    }
+    if keys.take(CHUNKED)?.flatten() == Some(true) {
+        let (path, place) = (path.to_owned(), keys.place);
+        return Err(MultiviewError::Chunks { path, place }.into());
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut inputs = BTreeMap::new();
     for view in DrivingView::ALL {
         if let Some(mut of_view) = keys.take_object(view.name(), &["input_path", "video_path"])? {
-            let input = of_view.take::<PathBuf>("input_path")?;
-            let input = input.or(of_view.take("video_path")?);
+            let mut input_of = |key| Ok::<_, GenerationError>(of_view.take::<Option<PathBuf>>(key)?.flatten());
+            let input = input_of("input_path")?.or(input_of("video_path")?);
             inputs.insert(view, input.map(|input| folder.join(input)));
         }
     }
     if inputs.is_empty() {
-        let (path, place) = (path.to_owned(), keys.place);
-        let known = view_keys.to_vec();
-        return Err(MultiviewError::NoViews { path, place, known }.into());
+        inputs = DrivingView::ALL.map(|view| (view, None)).into();
     }
     let given = given(&mut keys)?;
     let fps = keys.take("fps")?.unwrap_or(FPS);
@@ -199,6 +215,18 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_of_the_reference_are_accepted_as_it_writes_them() {
+        let (_, views) = one(
+            r#"{"name": "a", "inference_type": "text2world", "prompt": "p", "negative_prompt": null, "control_weight": 1.0,
+                "stack_mode": "time", "enable_autoregressive": false, "num_chunks": 2, "chunk_overlap": 1, "fps": 30,
+                "front_wide": {"video_path": null}, "rear": {"video_path": null}}"#,
+        );
+        assert_eq!(views.inputs.len(), 2);
+        let (_, views) = one(r#"{"name": "a", "inference_type": "text2world", "prompt": "p"}"#);
+        assert_eq!(views.inputs.len(), 7, "views that are not named are all there");
+    }
+
+    #[test]
     fn a_prompt_from_the_flags_takes_the_place_of_captions() {
         let flags = RequestFields {
             prompt: Some("rain".into()),
@@ -218,14 +246,14 @@ mod tests {
                 r#"{"name": "a", "prompt": "p", "front_left": {}}"#,
                 &["front_left", "cross_left", "num_steps", "the file"],
             ),
-            (r#"{"name": "a", "prompt": "p"}"#, &["no view", "front_wide"]),
+            (r#"{"name": "a", "prompt": "p"}"#, &["front_wide", "input_path"]),
             (
                 r#"{"name": "a", "prompt": "p", "front_wide": {"control_path": "c.mp4"}}"#,
                 &["control_path", "Transfer"],
             ),
             (
-                r#"{"name": "a", "prompt": "p", "front_wide": {}, "num_chunks": 2}"#,
-                &["num_chunks", "Transfer"],
+                r#"{"name": "a", "prompt": "p", "front_wide": {}, "enable_autoregressive": true}"#,
+                &["enable_autoregressive", "in chunks"],
             ),
             (
                 r#"{"name": "a", "prompt": "p", "front_wide": {}}"#,

@@ -22,8 +22,8 @@ pub enum MultiviewError {
     },
     /// A key of the Transfer models.
     #[error(
-        "`{}`: {place} has the key `{key}`, which belongs to the Transfer models: they follow control videos and go on in \
-         chunks, this Predict model does neither; leave it out",
+        "`{}`: {place} has the key `{key}`, which belongs to the Transfer models: they follow control videos, this \
+         Predict model does not; leave it out",
         path.display()
     )]
     TransferKey {
@@ -34,18 +34,27 @@ pub enum MultiviewError {
         /// The key.
         key: String,
     },
-    /// A request without views.
-    #[error(
-        "`{}`: {place} names no view: expected at least one of {}, such as {{\"front_wide\": {{\"input_path\": \"front.mp4\"}}}}",
-        path.display(), known.join(", ")
-    )]
-    NoViews {
+    /// A name of files that is not their number.
+    #[error("`{}`: {place} has the `input_name` `{name}`: expected the number that the files begin with, such as \"0\"", path.display())]
+    InputName {
         /// The request file.
         path: PathBuf,
         /// Which part of it.
         place: String,
-        /// Views there are.
-        known: Vec<&'static str>,
+        /// The name.
+        name: String,
+    },
+    /// Views that go on in chunks.
+    #[error(
+        "`{}`: {place} has `enable_autoregressive`, but views are not made in chunks here: leave it out, and start the next \
+         request from the last frames of each view",
+        path.display()
+    )]
+    Chunks {
+        /// The request file.
+        path: PathBuf,
+        /// Which part of it.
+        place: String,
     },
     /// A number of given frames that the VAE has no whole number of latent frames for.
     #[error("`{}`: {place} gives {found} frames of every view: expected 0, 1 or 5", path.display())]

@@ -17,7 +17,10 @@ use crate::generation::request_file::{RequestFields, RequestObject, check_names,
 const SEED: u32 = 1;
 
 /// Keys beside those of other requests.
-const OWN_KEYS: [&str; 2] = ["input_root", "index"];
+const OWN_KEYS: [&str; 3] = ["input_root", "index", INPUT_NAME];
+
+/// What the reference calls the number of the files, as text.
+const INPUT_NAME: &str = "input_name";
 
 /// A sample as a request file or flags give it.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +55,19 @@ fn sample(path: &Path, object: RequestObject) -> Result<RobotSample, GenerationE
     let mut keys = Keys::new(path, object, &OWN_KEYS)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let input_root = keys.take::<PathBuf>("input_root")?.map(|root| folder.join(root));
-    let index = keys.take("index")?.unwrap_or(0);
+    let index = match keys.take::<String>(INPUT_NAME)? {
+        Some(name) => Some(
+            name.parse()
+                .ok()
+                .filter(|index: &usize| index.to_string() == name)
+                .ok_or_else(|| {
+                    let (path, place) = (path.to_owned(), keys.place.clone());
+                    MultiviewError::InputName { path, place, name }
+                })?,
+        ),
+        None => keys.take("index")?,
+    };
+    let index = index.unwrap_or(0);
     let mut fields: RequestFields = keys.rest()?;
     fields.prompt_path = fields.prompt_path.map(|prompt| folder.join(prompt));
     Ok(RobotSample {
@@ -109,6 +124,12 @@ mod tests {
             index: 3,
         };
         assert_eq!(request.cameras, Cameras::Robot(expected));
+        let text = r#"{"name": "a", "prompt": "p", "input_root": "/in", "input_name": "3"}"#;
+        let named = read(text, &RequestFields::default())
+            .unwrap()
+            .pop()
+            .expect("one sample");
+        assert_eq!(named.cameras, request.cameras);
     }
 
     #[test]
@@ -136,6 +157,7 @@ mod tests {
     fn what_does_not_belong_there_is_named() {
         for (text, word) in [
             (r#"{"name": "a", "input_root": "/in", "fps": 3}"#, "`fps`"),
+            (r#"{"name": "a", "input_root": "/in", "input_name": "fold"}"#, "`fold`"),
             (r#"{"name": "a", "input_root": "/in", "control_weight": 1}"#, "Transfer"),
             (r#"{"name": "a", "input_root": "/in", "index": -1}"#, "`index`"),
         ] {

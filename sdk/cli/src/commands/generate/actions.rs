@@ -8,7 +8,7 @@ use serde_json::json;
 use worldloop::action_rollout::{PlayProgress, PlayedActions, RecordedClip, Seam, play_actions, stream_actions};
 use worldloop::data::bridge::InferenceParams;
 use worldloop::device::Device;
-use worldloop::generation::{Resolution, prepare_folder, read_last_frame};
+use worldloop::generation::{Resolution, check_name, prepare_folder, read_last_frame};
 use worldloop::world_model::WorldModel;
 use worldloop::world_model::catalog::{ReleasedModel, SamplerPreset};
 use worldloop::world_model::diffusion::TrigFlow;
@@ -17,6 +17,7 @@ use worldloop::world_model::pipeline::{ActionRolloutOptions, CheckpointFolder, F
 
 use super::super::action_model::{ActionClass, ActionModel, EmptyPrompt};
 use super::args::GenerateArgs;
+use super::outputs::tell_skipped;
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
@@ -39,6 +40,7 @@ pub(super) fn run(args: &GenerateArgs, actions: &Path, stop: &StopFlag) -> anyho
     let named = args.networks.model.as_deref().map(ReleasedModel::find).transpose()?;
     let clip = clip(args, actions, named.as_ref())?;
     let name = args.sample.name.clone().unwrap_or_else(|| clip.name.clone());
+    check_name(&name)?;
     let paths: Vec<PathBuf> = formats.iter().map(|format| format.path(&args.out, &name)).collect();
     if !args.overwrite && paths.iter().all(|path| path.exists()) {
         tell_skipped(args.json, &name, &paths);
@@ -163,17 +165,6 @@ fn require_fit(model: &ReleasedModel, folder: &CheckpointFolder) -> anyhow::Resu
         );
     }
     Ok(())
-}
-
-/// Says that a video was there before.
-fn tell_skipped(is_json: bool, name: &str, files: &[PathBuf]) {
-    if is_json {
-        println!("{}", json!({ "name": name, "files": files, "skipped": true }));
-        return;
-    }
-    for file in files {
-        println!("{}: was there before, --overwrite makes it again", file.display());
-    }
 }
 
 impl Player {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use worldloop::generation::{InferenceType, OutputFormat, RequestFields};
+use worldloop::generation::{GenerationRequest, InferenceType, OutputFormat, RequestFields};
 
 use super::super::checkpoint::AdapterArgs;
 
@@ -47,7 +47,7 @@ pub(crate) struct GenerateArgs {
     format: Vec<String>,
     /// Frames per second of the files [default: 16, for views of a drive those of the request, for a robot's cameras 30, with
     /// --action those of the named model, or 20].
-    #[arg(long)]
+    #[arg(long, value_parser = frame_rate)]
     pub(super) fps: Option<f64>,
     /// Makes videos again that are there.
     #[arg(long)]
@@ -109,7 +109,7 @@ pub(super) struct SampleArgs {
     #[arg(long)]
     prompt: Option<String>,
     /// File with the prompt.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompt_path: Option<PathBuf>,
     /// What is to be avoided; without it, the reference's list of flaws.
     #[arg(long)]
@@ -170,12 +170,17 @@ pub(super) struct SampleArgs {
 }
 
 impl GenerateArgs {
+    /// Returns whether the number of frames of a request is that of its file, and of a video that is not made in chunks.
+    pub(super) fn takes_frames_of_file(&self, request: &GenerationRequest) -> bool {
+        self.request.is_some() && self.sample.frames.is_none() && request.chunking.is_none()
+    }
+
     /// Returns the formats that are asked for, or those of this machine.
     pub(super) fn formats(&self) -> anyhow::Result<Vec<OutputFormat>> {
         if self.format.is_empty() {
             return Ok(OutputFormat::of_this_machine());
         }
-        let format = |name: &String| {
+        let format = |name: &str| {
             let known = OutputFormat::ALL.into_iter().find(|format| format.name() == name);
             let Some(format) = known else {
                 let names = OutputFormat::ALL.map(OutputFormat::name).join(", ");
@@ -186,8 +191,21 @@ impl GenerateArgs {
             }
             Ok(format)
         };
-        self.format.iter().map(format).collect()
+        let mut formats: Vec<OutputFormat> = Vec::new();
+        for name in &self.format {
+            let format = format(name.trim())?;
+            if !formats.contains(&format) {
+                formats.push(format);
+            }
+        }
+        Ok(formats)
     }
+}
+
+/// Reads frames per second that every format can have.
+fn frame_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (1.0..=1000.0).contains(rate));
+    rate.ok_or_else(|| "expected 1 to 1000".to_owned())
 }
 
 impl SampleArgs {

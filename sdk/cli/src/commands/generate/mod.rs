@@ -11,9 +11,9 @@ use std::time::Instant;
 use anyhow::bail;
 use worldloop::device::{DType, Device};
 use worldloop::generation::{
-    BaseCheckpoint, CameraRig, GenerationInput, GenerationPlan, GenerationRequest, Generator, OutputFormat, Videos,
-    ViewsInput, check_input, prepare_folder, read_driving_requests, read_last_frames, read_request_file,
-    read_robot_requests,
+    BaseCheckpoint, CameraRig, GenerationError, GenerationInput, GenerationPlan, GenerationRequest, Generator,
+    OutputFormat, Videos, ViewsInput, check_input, prepare_folder, read_driving_requests, read_last_frames,
+    read_request_file, read_robot_requests,
 };
 use worldloop::text::{EmbeddingLibrary, TextSource, TextSources};
 use worldloop::world_model::catalog::ReleasedModel;
@@ -22,7 +22,7 @@ use worldloop::world_model::pipeline::CheckpointFolder;
 
 pub(crate) use self::args::GenerateArgs;
 use self::args::{NetworkArgs, Numerics};
-use self::outputs::{are_there, files, tell, write};
+use self::outputs::{are_there, files, tell, tell_skipped, write};
 use self::texts::{Encoded, Projected, encode};
 use super::{checkpoint, text_encoder};
 use crate::failure::Outcome;
@@ -64,18 +64,34 @@ pub(crate) fn run(args: &GenerateArgs, stop: &StopFlag) -> anyhow::Result<Outcom
         .into_iter()
         .partition(|job| !args.overwrite && are_there(args, &formats, job));
     for job in &done {
-        tell(args, job, &files(args, &formats, job), None)?;
+        tell_skipped(args.json, &job.request.name, &files(args, &formats, job));
     }
     if jobs.is_empty() {
         return Ok(Outcome::Done);
     }
     note_left_out_texts(&jobs);
     let mut workshop = open_workshop(args, formats, &checkpoint, &jobs, (dtype, &device))?;
+    let mut failed = 0;
     for job in &jobs {
-        if stop.is_set() || !workshop.make(job, stop)? {
-            eprintln!("stopped; the same command goes on with `{}`", job.request.name);
-            return Ok(Outcome::Stopped);
+        match workshop.make(job, stop) {
+            Ok(true) => {}
+            Ok(false) => {
+                eprintln!("stopped; the same command begins `{}` again", job.request.name);
+                return Ok(Outcome::Stopped);
+            }
+            // One bad input does not cost the others of a long batch.
+            Err(error) if jobs.len() > 1 => {
+                eprintln!("error: `{}` was not made: {error:#}", job.request.name);
+                failed += 1;
+            }
+            Err(error) => return Err(error),
         }
+    }
+    if failed > 0 {
+        bail!(
+            "{failed} of {} videos were not made; the same command tries these alone",
+            jobs.len()
+        );
     }
     Ok(Outcome::Done)
 }
@@ -164,8 +180,20 @@ fn jobs(
         limits.text_width,
     )?;
     let has_encoder = networks.text_encoder.is_some();
-    let job = |request: GenerationRequest| {
-        let plan = limits.plan(&request)?;
+    let job = |mut request: GenerationRequest| {
+        let plan = match limits.plan(&request) {
+            Err(error @ GenerationError::Frames { .. }) if args.takes_frames_of_file(&request) => {
+                request.num_output_frames = None;
+                let plan = limits.plan(&request)?;
+                eprintln!(
+                    "note: {error}. As in the reference, which counts frames with enable_autoregressive alone, it gets the \
+                     model's {}",
+                    plan.frames
+                );
+                plan
+            }
+            plan => plan?,
+        };
         request.cameras.check(&plan)?;
         let texts = library.sources_of_views(&request, plan.is_guided(), has_encoder)?;
         Ok(Job { request, plan, texts })
@@ -213,13 +241,16 @@ fn open_workshop<'a>(
 impl Workshop<'_> {
     /// Makes one video; `false` if the user asked to stop before it was whole.
     fn make(&mut self, job: &Job, stop: &StopFlag) -> anyhow::Result<bool> {
+        if stop.is_set() {
+            return Ok(false);
+        }
         let started = Instant::now();
         let (context, negative) = self.contexts(&job.texts)?;
         let Some(videos) = self.videos(job, (&context, negative.as_ref()), stop)? else {
             return Ok(false);
         };
         let files = write(self.args, &self.formats, job, videos)?;
-        tell(self.args, job, &files, Some(started.elapsed().as_secs_f64()))?;
+        tell(self.args, job, &files, started.elapsed().as_secs_f64());
         Ok(true)
     }
 

@@ -44,8 +44,8 @@ pub(super) fn write(
     Ok(files)
 }
 
-/// Says what was made, in how many seconds; none for what was there before.
-pub(super) fn tell(args: &GenerateArgs, job: &Job, files: &[PathBuf], seconds: Option<f64>) -> anyhow::Result<()> {
+/// Says what was made, in how many seconds.
+pub(super) fn tell(args: &GenerateArgs, job: &Job, files: &[PathBuf], seconds: f64) {
     let Job { request, plan, .. } = job;
     let [height, width] = plan.size;
     let views = request.cameras.view_names();
@@ -53,13 +53,13 @@ pub(super) fn tell(args: &GenerateArgs, job: &Job, files: &[PathBuf], seconds: O
         let mut line = json!({
             "name": request.name, "inference_type": request.inference_type, "frames": plan.frames, "height": height,
             "width": width, "seed": request.seed, "chunks": plan.num_chunks(), "steps": plan.num_steps(),
-            "files": files, "seconds": seconds, "skipped": seconds.is_none(),
+            "files": files, "seconds": seconds, "skipped": false,
         });
         if !views.is_empty() {
             line["views"] = views.into();
         }
         println!("{line}");
-        return Ok(());
+        return;
     }
     let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let of_views = match views.len() {
@@ -67,10 +67,19 @@ pub(super) fn tell(args: &GenerateArgs, job: &Job, files: &[PathBuf], seconds: O
         1 => "1 view of ".to_owned(),
         views => format!("{views} views of "),
     };
-    let how = match seconds {
-        Some(seconds) => format!("{of_views}{} frames of {height}x{width} in {seconds:.1} s", plan.frames),
-        None => "was there before, --overwrite makes it again".to_owned(),
-    };
-    println!("{}: {how}", paths.join(", "));
-    Ok(())
+    println!(
+        "{}: {of_views}{} frames of {height}x{width} in {seconds:.1} s",
+        paths.join(", "),
+        plan.frames
+    );
+}
+
+/// Says that a video was there before. How it was made is not known: perhaps otherwise than it would be now.
+pub(super) fn tell_skipped(is_json: bool, name: &str, files: &[PathBuf]) {
+    if is_json {
+        println!("{}", json!({ "name": name, "files": files, "skipped": true }));
+        return;
+    }
+    let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    println!("{}: was there before, --overwrite makes it again", paths.join(", "));
 }
