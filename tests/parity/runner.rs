@@ -38,6 +38,7 @@ pub(crate) struct Family {
 struct Tally {
     passed: usize,
     failed: usize,
+    skipped: usize,
 }
 
 /// Runs every selected case; fails if one fails, or if a selected family is not there.
@@ -72,7 +73,10 @@ pub(crate) fn main(families: &[Family]) -> ExitCode {
         };
         run_family(family, &root.path, &filters, &device, &mut tally);
     }
-    println!("\n{} passed, {} failed", tally.passed, tally.failed);
+    println!(
+        "\n{} passed, {} failed, {} skipped",
+        tally.passed, tally.failed, tally.skipped
+    );
     if tally.failed == 0 {
         ExitCode::SUCCESS
     } else {
@@ -139,6 +143,7 @@ fn run_case(family: &Family, id: &str, folder: &Path, device: &Device, tally: &m
     let problem = match result {
         Ok(Ok(Outcome::OutOfScope(reason))) => {
             println!("SKIP {id}: not in scope, {reason}");
+            tally.skipped += 1;
             return;
         }
         Ok(Ok(Outcome::Compared)) => {

@@ -233,6 +233,15 @@ mod tests {
     }
 
     #[test]
+    fn the_configs_in_the_repository_are_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/benchmark");
+        let dit = BenchmarkConfig::read(&folder.join("dit-512x8.json")).unwrap();
+        assert!(matches!(dit, BenchmarkConfig::Dit(dit) if dit.network().validate().is_ok()));
+        let vae = BenchmarkConfig::read(&folder.join("vae-32.json")).unwrap();
+        assert!(matches!(vae, BenchmarkConfig::Vae(vae) if vae.network().z_dim == 16));
+    }
+
+    #[test]
     fn unknown_and_missing_keys_are_named() {
         let unknown = read(&VAE.replace("\"batch\"", "\"batches\"")).unwrap_err();
         assert!(format!("{unknown}").contains("batches"), "{unknown}");

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use worldloop_world_model::catalog::ReleasedModel;
+use worldloop_world_model::catalog::{Given, ReleasedModel};
 use worldloop_world_model::pipeline::{CheckpointFolder, FoundTransformer, ReleasedCheckpoint};
 use worldloop_world_model::vae::LatentStats;
 
 use super::error::GenerationError;
 use super::generator::Generator;
-use super::plan::ModelLimits;
+use super::plan::{ModelLimits, needs_actions};
 use crate::device::{DType, Device};
 
 /// A checkpoint that videos can be generated with; no weight is read yet.
@@ -27,7 +27,8 @@ impl BaseCheckpoint {
     /// it, it is the first of them.
     ///
     /// # Errors
-    /// [`GenerationError::Released`] that says what is there instead, [`GenerationError::OtherModel`], and those of
+    /// [`GenerationError::Released`] that says what is there instead, [`GenerationError::OtherModel`], [`GenerationError::Unable`] for
+    /// a model that takes actions, and those of
     /// [`ModelLimits::new`].
     pub fn new(folder: CheckpointFolder, model: Option<&ReleasedModel>) -> Result<Self, GenerationError> {
         let path = folder.path().to_owned();
@@ -36,6 +37,7 @@ impl BaseCheckpoint {
         let fitting = &found.transformer.released;
         let released = match model {
             None => fitting.first().cloned(),
+            Some(model) if model.given.contains(&Given::Actions) => return Err(needs_actions(model.name)),
             Some(model) => Some(chosen(model, fitting, &path)?),
         };
         let location = path.display().to_string();

@@ -75,10 +75,8 @@ impl ModelLimits {
             what: what.to_owned(),
             advice: advice.to_owned(),
         };
-        let without_actions = "a video without actions";
         if network.conditioning.action.is_some() {
-            let advice = "it is conditioned on actions; --action FILE gives it some, and so does `worldloop rollout --annotation FILE`";
-            return Err(unable(without_actions, advice));
+            return Err(needs_actions(name));
         }
         let patch_px = vae.spatial_compression() * network.patch_spatial;
         let Some(rig) = CameraRig::of(network, patch_px) else {
@@ -255,6 +253,16 @@ impl ModelLimits {
                 }
             }
         }
+    }
+}
+
+/// Returns the error of a model that makes no video without actions.
+pub(super) fn needs_actions(model: &str) -> GenerationError {
+    GenerationError::Unable {
+        model: model.to_owned(),
+        what: "a video without actions".to_owned(),
+        advice: "it is conditioned on actions; --action FILE gives it some, and so does `worldloop rollout --annotation FILE`"
+            .to_owned(),
     }
 }
 

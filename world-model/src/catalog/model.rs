@@ -40,7 +40,7 @@ pub struct ReleasedModel {
     pub size_px: [usize; 2],
     /// Frames per second of the released pipeline's files.
     pub frame_rate_hz: f64,
-    /// Licence of the weights, by its publisher's word.
+    /// Licence of the weights, by its publisher's word, or that there are no public ones.
     pub licence: &'static str,
     /// What was checked here, and how.
     pub verification: Verification,

@@ -12,6 +12,9 @@ const REPOSITORY_2B: &str = "nvidia/Cosmos-Predict2.5-2B";
 const REPOSITORY_14B: &str = "nvidia/Cosmos-Predict2.5-14B";
 const LICENCE: &str = "NVIDIA Open Model License";
 
+/// Stands where no weights are public.
+const NO_LICENCE: &str = "no public weights";
+
 /// What the models for one camera can start from.
 const BASE_GIVEN: &[Given] = &[Given::Text, Given::Image, Given::Video];
 
@@ -175,6 +178,7 @@ fn action_cond() -> ReleasedModel {
 fn gr00tdream_gr1() -> ReleasedModel {
     ReleasedModel {
         weights: None,
+        licence: NO_LICENCE,
         verification: Verification {
             network: BASE_NETWORK,
             sampler: SHIFT,
@@ -189,6 +193,7 @@ fn action_cond_whole_chunk() -> ReleasedModel {
     ReleasedModel {
         name: "predict2.5-2b/robot/action-cond-whole-chunk",
         weights: None,
+        licence: NO_LICENCE,
         network: DitConfig::action_cond_whole_chunk_2b(),
         verification: Verification {
             network: &["ref_dit_action/whole_chunk_class"],
@@ -204,12 +209,13 @@ fn streaming_action_gr1() -> ReleasedModel {
     ReleasedModel {
         name: "predict2.5-2b/robot/action-gr1-streaming",
         weights: None,
+        licence: NO_LICENCE,
         network: DitConfig::streaming_action_gr1_2b(),
         sampler: SamplerPreset::Stream(TrigFlow::four_steps_by_frame()),
         size_px: [480, 832],
         frame_rate_hz: 10.0,
         verification: Verification {
-            network: &["ref_dit_action/causal_kv_full", "ref_dit_action/causal_kv_window2"],
+            network: &["ref_dit_action/causal_kv_window2", "ref_dit_action/causal_kv_full"],
             sampler: &["ref_dit_action/causal_kv_full"],
             open: "its weights are in a repository that is open to NVIDIA alone",
         },

@@ -248,7 +248,14 @@ impl Hub {
             request = request.header("range", range);
         }
         let response = request.call().map_err(|error| self.unreachable(location, &error))?;
-        self.accepted(response, location)
+        match response.status().as_u16() {
+            // What stores the bytes knows neither accounts nor licences: its links run out.
+            status @ 400.. if !with_token => Err(answer(
+                location,
+                format!("status {status} of the server that the Hub points to"),
+            )),
+            _ => self.accepted(response, location),
+        }
     }
 
     /// Turns a refusal into its reason.
@@ -264,7 +271,10 @@ impl Hub {
                 location: boxed(),
                 has_token: self.settings.token.is_some(),
             }),
-            403 => Err(HubError::Forbidden { location: boxed() }),
+            403 => Err(HubError::Forbidden {
+                is_gated: text_of(response.headers(), "x-error-code") == Some("GatedRepo"),
+                location: boxed(),
+            }),
             404 => {
                 let what = match text_of(response.headers(), "x-error-code") {
                     Some("RepoNotFound") => "repository",

@@ -21,15 +21,21 @@ pub enum HubError {
         /// Whether a token was sent.
         has_token: bool,
     },
-    /// The account has not accepted the licence (status 403).
+    /// The account has not accepted the licence, or its token may not read what has one (status 403).
     #[error(
-        "{location} is not open to this account (403): the token is fine, but the licence was not accepted. Open {}, \
-         accept it, and run this again",
+        "{location} is not open to this account (403): {}. Open {}, accept it, and run this again",
+        if *is_gated {
+            "the token is fine, but the licence was not accepted"
+        } else {
+            "the licence was not accepted, or the token may not read repositories that have one"
+        },
         location.page()
     )]
     Forbidden {
         /// The file.
         location: Box<HubLocation>,
+        /// Whether the server says that it is the licence.
+        is_gated: bool,
     },
     /// There is no such thing (status 404).
     #[error("there is no such {what} on the server (404): {location}. Compare the names with {}/tree/main", location.page())]
@@ -113,6 +119,14 @@ pub enum HubError {
         location: Box<HubLocation>,
         /// What is wrong with it.
         problem: String,
+    },
+    /// An address that is none.
+    #[error(
+        "`{address}` is no file on the Hub: expected hf://OWNER/NAME@REVISION/FILE, with %2F for a slash in the revision"
+    )]
+    Address {
+        /// The address.
+        address: String,
     },
     /// A name that nothing on the Hub has.
     #[error("`{name}` is no name of a {what} on the Hub: expected plain names, with slashes between them")]

@@ -1,12 +1,16 @@
 //! A file on the Hub by name.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::error::HubError;
 use crate::catalog::HubFile;
 
 /// Fewest digits of a commit that are taken for the start of one; a whole one has forty.
 const SHORT_COMMIT: std::ops::Range<usize> = 7..40;
+
+/// How addresses on the Hub begin.
+const SCHEME: &str = "hf://";
 
 /// A file in a repository at a revision, with names that are safe to make paths and addresses of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +89,25 @@ impl HubLocation {
     }
 }
 
+impl FromStr for HubLocation {
+    type Err = HubError;
+
+    /// Reads an address as Hugging Face's tools write it, `hf://OWNER/NAME@REVISION/FILE`: a slash in the revision is `%2F`, and
+    /// without `@REVISION` it is `main`.
+    fn from_str(address: &str) -> Result<Self, HubError> {
+        let parts = || {
+            let (owner, rest) = address.strip_prefix(SCHEME)?.split_once('/')?;
+            let (name, file) = rest.split_once('/')?;
+            let (name, revision) = name.split_once('@').unwrap_or((name, "main"));
+            Some((format!("{owner}/{name}"), revision.replace("%2F", "/"), file))
+        };
+        let (repository, revision, file) = parts().ok_or_else(|| HubError::Address {
+            address: address.to_owned(),
+        })?;
+        Self::new(&repository, &revision, file)
+    }
+}
+
 impl TryFrom<HubFile> for HubLocation {
     type Error = HubError;
 
@@ -137,6 +160,33 @@ mod tests {
             let error = HubLocation::new(repository, revision, file).expect_err("an unsafe name");
             assert!(matches!(error, HubError::Name { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn addresses_are_those_of_hugging_faces_tools() {
+        let whole = "hf://nvidia/Cosmos-Predict2.5-2B@diffusers%2Fgeneral/transformer/model.safetensors";
+        let expected = HubLocation::new(
+            "nvidia/Cosmos-Predict2.5-2B",
+            "diffusers/general",
+            "transformer/model.safetensors",
+        );
+        assert_eq!(whole.parse::<HubLocation>().unwrap(), expected.unwrap());
+        let short: HubLocation = "hf://me/mine/a.pt".parse().unwrap();
+        assert_eq!((short.revision(), short.file()), ("main", "a.pt"));
+        for wrong in [
+            "hf://me/mine",
+            "hf://mine",
+            "https://huggingface.co/me/mine/a.pt",
+            "hf://",
+        ] {
+            let error = wrong.parse::<HubLocation>().unwrap_err().to_string();
+            assert!(
+                error.contains(wrong) && error.contains("hf://OWNER/NAME@REVISION/FILE"),
+                "{error}"
+            );
+        }
+        let outside = "hf://me/mine/../../a.pt".parse::<HubLocation>().unwrap_err();
+        assert!(matches!(outside, HubError::Name { what: "file", .. }), "{outside}");
     }
 
     #[test]

@@ -358,6 +358,18 @@ fn the_token_stays_with_the_hub() {
 }
 
 #[test]
+fn a_refusal_of_the_storage_is_not_taken_for_a_missing_licence() {
+    let cache = tempfile::tempdir().unwrap();
+    let storage = Server::start(Behaviour::Answers(403, ""));
+    let server = Server::start(Behaviour::PointsTo(storage.port));
+    let error = server.hub(cache.path()).locate(&location("main"), on).unwrap_err();
+    assert!(
+        matches!(&error, HubError::Answer { problem, .. } if problem.contains("status 403")),
+        "{error}"
+    );
+}
+
+#[test]
 fn each_refusal_says_which_why_and_where() {
     let unauthorized = message_of(Behaviour::Answers(401, "GatedRepo"));
     let forbidden = message_of(Behaviour::Answers(403, "GatedRepo"));
@@ -376,6 +388,7 @@ fn each_refusal_says_which_why_and_where() {
         }
         assert!(!message.contains("hf_secret"), "{message}");
     }
+    assert!(message_of(Behaviour::Answers(403, "")).contains("or the token may not read"));
     assert!(message_of(Behaviour::Answers(404, "RevisionNotFound")).contains("no such revision"));
     assert!(message_of(Behaviour::Answers(404, "RepoNotFound")).contains("no such repository"));
     assert!(message_of(Behaviour::Answers(503, "")).contains("status 503"));

@@ -50,7 +50,14 @@ struct ConfigFile {
     num_key_value_heads: Option<usize>,
     rms_norm_eps: Option<f64>,
     rope_theta: Option<f64>,
+    rope_parameters: Option<RopeParameters>,
     text_config: Option<Box<Self>>,
+}
+
+/// Where newer versions of transformers write the base of the rotary frequencies.
+#[derive(Deserialize)]
+struct RopeParameters {
+    rope_theta: Option<f64>,
 }
 
 /// Corrects what was read off the shapes of the weights by the `config.json` of their folder, if there is one.
@@ -74,11 +81,12 @@ pub fn with_config_file(
     if let Some(inner) = file.text_config.take() {
         file = *inner;
     }
+    let newer_theta = file.rope_parameters.and_then(|parameters| parameters.rope_theta);
     let corrected = TextEncoderConfig {
         num_attention_heads: file.num_attention_heads.unwrap_or(config.num_attention_heads),
         num_key_value_heads: file.num_key_value_heads.unwrap_or(config.num_key_value_heads),
         rms_norm_eps: file.rms_norm_eps.unwrap_or(config.rms_norm_eps),
-        rope_theta: file.rope_theta.unwrap_or(config.rope_theta),
+        rope_theta: file.rope_theta.or(newer_theta).unwrap_or(config.rope_theta),
         ..config
     };
     match corrected.validate() {
@@ -102,6 +110,7 @@ mod tests {
         for text in [
             r#"{"model_type": "qwen2_5_vl", "num_attention_heads": 8, "num_key_value_heads": 4, "rope_theta": 5.0}"#,
             r#"{"text_config": {"num_attention_heads": 8, "num_key_value_heads": 4, "rope_theta": 5}}"#,
+            r#"{"num_attention_heads": 8, "num_key_value_heads": 4, "rope_parameters": {"rope_theta": 5}}"#,
         ] {
             let config = corrected(text).expect("it fits");
             assert_eq!((config.num_attention_heads, config.num_key_value_heads), (8, 4));

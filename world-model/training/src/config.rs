@@ -81,7 +81,7 @@ pub struct TrainerConfig {
     /// Batches of one step, whose gradients are averaged. Several are computed side by side, each on its share of the
     /// cores; the result does not depend on how many cores there are.
     pub batches_per_step: usize,
-    /// What the large matrix products of a step are computed in; weights, sums and all else are float32.
+    /// What the large matrix products of a step are computed in on the CPU, elsewhere float32; weights, sums and all else are float32.
     pub products: Products,
     /// Minutes after which one sitting stops and saves; none trains to the end.
     pub minutes: Option<f64>,

@@ -18,10 +18,10 @@ const BATCHES: [usize; 2] = [1, 8];
 /// Times networks of given sizes with random weights, or a whole chunk in a learned world.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  worldloop bench --config dit-512x8.json --json\n  worldloop bench --world embedded"
+    after_help = "Examples:\n  worldloop bench --config sdk/assets/benchmark/dit-512x8.json --json\n  worldloop bench --world embedded"
 )]
 pub(crate) struct BenchArgs {
-    /// JSON file with `kind` (dit or vae) and sizes; several with commas.
+    /// JSON file with `kind` (dit or vae) and sizes, such as those in sdk/assets/benchmark; several with commas.
     #[arg(long, value_delimiter = ',')]
     config: Vec<PathBuf>,
     /// Times a closed-loop chunk: `embedded`, or a folder with the weights of a learned world.
@@ -39,7 +39,7 @@ pub(crate) struct BenchArgs {
     /// Where to compute: flex (the CPU), cuda, cuda:N or wgpu.
     #[arg(long, default_value = "flex")]
     device: String,
-    /// Precision of the transformer's and the VAE's weights, f32, bf16 or f16; without it that of the config, or f32.
+    /// Precision of the weights, f32, bf16 or f16, with --world of the transformer's alone; without it that of the config, or f32.
     #[arg(long)]
     dtype: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 use worldloop::world_model::catalog::{ReleasedModel, vae_weights};
 use worldloop::world_model::hub::{HubLocation, HubSettings};
@@ -26,8 +26,29 @@ impl AdapterArgs {
     }
 }
 
-/// Opens a folder or file; where there is none, the released model of that name.
+/// Returns the place in the Hub's cache of a file that is named by its address, hf://…; none for everything else.
+pub(super) fn cached(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let Some(address) = path.to_str().filter(|text| text.starts_with("hf://")) else {
+        return Ok(None);
+    };
+    let (location, settings) = (address.parse::<HubLocation>()?, HubSettings::from_env());
+    let path = settings.cached(&location).ok_or_else(|| {
+        let cache = settings.cache.display();
+        anyhow!("{location} is not in the cache {cache}: run `worldloop fetch {address}`")
+    })?;
+    Ok(Some(path))
+}
+
+/// Opens a folder or file, or a file of the Hub by its address; where there is none, the released model of that name.
 pub(super) fn open(path: &Path) -> anyhow::Result<CheckpointFolder> {
+    if let Some(file) = cached(path)? {
+        // A repository with a transformer alone goes with the VAE that all released models share.
+        let shared = HubSettings::from_env().cached(&HubLocation::try_from(vae_weights())?);
+        return Ok(match (CheckpointFolder::open(&file)?, shared) {
+            (folder, Some(vae)) if folder.vae().is_err() => CheckpointFolder::of_files(&file, &vae)?,
+            (folder, _) => folder,
+        });
+    }
     if !path.exists()
         && let Some(model) = path.to_str().and_then(|name| ReleasedModel::find(name).ok())
     {

@@ -18,7 +18,8 @@ use crate::interrupt::StopFlag;
 use crate::progress::Progress;
 use crate::table::bytes_text;
 
-/// Fetches what a released model needs, and prints where it is: transformer, VAE, and the text encoder if asked for.
+/// Fetches what a released model needs, and prints where it is: transformer, VAE, and the text encoder if asked for. Or any one
+/// file of the Hub, with the shards that it names.
 ///
 /// Files that are in the cache already are not fetched again, and a transfer that broke off goes on where it stopped.
 /// HF_ENDPOINT names a mirror, HF_TOKEN or the token file says who asks, HF_HOME and HF_HUB_CACHE move the cache,
@@ -26,10 +27,12 @@ use crate::table::bytes_text;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  worldloop fetch predict2.5-2b/robot/action-cond --dry-run\n  \
-                  worldloop fetch predict2.5-2b/post-trained --with-text-encoder"
+                  worldloop fetch predict2.5-2b/post-trained --with-text-encoder\n  \
+                  worldloop fetch hf://me/my-finetune@main/transformer/diffusion_pytorch_model.safetensors"
 )]
 pub(crate) struct FetchArgs {
-    /// Name of the model, from `worldloop models`.
+    /// Name of the model, from `worldloop models`; or the address of a file, hf://OWNER/NAME@REVISION/FILE, which --checkpoint and
+    /// `worldloop inspect` take too.
     model: String,
     /// Branch or commit of the transformer's file, instead of the one in the table.
     #[arg(long)]
@@ -49,15 +52,22 @@ pub(crate) struct FetchArgs {
 struct Needed {
     what: &'static str,
     location: HubLocation,
-    /// Bytes, as computed from the network's sizes; none for small files.
+    /// Bytes, as computed from the network's sizes; none where they are few, or not known.
     bytes: Option<u64>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &FetchArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
-    let model = ReleasedModel::find(&args.model)?;
     let device = worldloop::device::select("flex")?;
-    let needed = needed(args, &model, &device)?;
+    let needed = if args.model.starts_with("hf://") {
+        vec![Needed {
+            what: "file",
+            location: args.model.parse()?,
+            bytes: None,
+        }]
+    } else {
+        needed(args, &ReleasedModel::find(&args.model)?, &device)?
+    };
     let settings = HubSettings::from_env();
     let out = &mut io::stdout().lock();
     if args.dry_run {
@@ -128,9 +138,9 @@ fn print_dry_run(out: &mut dyn Write, is_json: bool, needed: &[Needed], settings
             });
             writeln!(out, "{line}")?;
         } else {
-            let size = bytes.map_or_else(|| "small".to_owned(), |bytes| format!("about {}", bytes_text(bytes)));
+            let size = bytes.map_or_else(String::new, |bytes| format!(" about {},", bytes_text(bytes)));
             let state = cached.map_or_else(|| "to fetch".to_owned(), |path| format!("here: {}", path.display()));
-            writeln!(out, "{what:<13} {location}, {size}, {state}")?;
+            writeln!(out, "{what:<13} {location},{size} {state}")?;
         }
     }
     if !is_json {

@@ -51,9 +51,10 @@ fn print_table(out: &mut dyn Write, models: &[ReleasedModel], device: &Device) -
         "name", "sampler", "licence"
     )?;
     for model in models {
-        let vectors = [model.verification.network, model.verification.sampler]
-            .concat()
-            .join(", ");
+        let mut vectors = [model.verification.network, model.verification.sampler].concat();
+        // One case may show both.
+        vectors.dedup();
+        let vectors = vectors.join(", ");
         let (name, sampler, licence) = (model.name, sampler(&model.sampler), model.licence);
         writeln!(out, "{name:<41} {sampler:<32} {licence:<26} {vectors}")?;
     }

@@ -7,8 +7,10 @@ mod multiview;
 mod tiny;
 mod views_pipeline;
 
+use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
@@ -22,7 +24,7 @@ use worldloop::world_model::pipeline::{CheckpointFolder, ClipInput, sample_clip}
 use worldloop::world_model::text_encoder::TextEmbedding;
 use worldloop::world_model::video::{clips_to_tensor, tensor_to_clips};
 
-use super::{refused, succeeds};
+use super::{command, refused, succeeds, worldloop};
 
 /// Height and width of the videos.
 const SIZE: [usize; 2] = [32, 48];
@@ -286,21 +288,78 @@ fn a_request_file_goes_on_after_a_kill() {
 }
 
 #[test]
+fn requests_of_the_reference_are_taken_as_it_takes_them() {
+    let folder = folder();
+    let path = folder.path();
+    // The reference reads no file beside a prompt, and counts frames in chunks only: here where they are possible.
+    let request = "name: a\nprompt: push the cube\nprompt_path: gone.txt\nnum_output_frames: 50\nguidance: 0\n";
+    std::fs::write(path.join("a.yaml"), request).unwrap();
+    let generate = format!("generate {TINY} --steps 1 --request a.yaml --out out --json").replace("--steps 2", "");
+    let output = worldloop(path, &generate);
+    let note = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        note.contains("can't have 50 frames") && note.contains("the model's 93"),
+        "{note}"
+    );
+    assert_eq!(frames(&path.join("out"), "a").len(), 93);
+    let five = succeeds(path, &format!("{generate} --frames 5 --overwrite"));
+    assert_eq!(serde_json::from_str::<Value>(&five).unwrap()["frames"], 5);
+    refused(
+        path,
+        &format!("{generate} --frames 50 --overwrite"),
+        &["50 frames", "49 or 53"],
+    );
+}
+
+#[test]
+fn a_bad_input_does_not_cost_the_rest_of_a_batch() {
+    let folder = folder();
+    let path = folder.path();
+    std::fs::write(path.join("bad.png"), "no picture").unwrap();
+    let sample = |name: &str, input: &str| json!({ "name": name, "prompt": "push the cube", "input_path": input, "num_output_frames": 5, "guidance": 0 });
+    let samples = json!([
+        sample("a", "table.png"),
+        sample("b", "bad.png"),
+        sample("c", "table.png")
+    ]);
+    std::fs::write(path.join("batch.json"), samples.to_string()).unwrap();
+    let batch = format!("generate {TINY} --request batch.json --out out");
+    refused(path, &batch, &["`b` was not made", "bad.png", "1 of 3"]);
+    for name in ["a", "c"] {
+        assert_eq!(frames(&path.join("out"), name).len(), 5);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_clip_after_the_step_that_is_under_way() {
+    let folder = folder();
+    let path = folder.path();
+    let long = format!("generate {TINY} --frames 93 --out out").replace("--steps 2", "--steps 900");
+    let mut child = command(path, &long).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("denoising steps") {
+        line.clear();
+        assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended before the first step");
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!path.join("out/video-frames").exists());
+}
+
+#[test]
 fn mistakes_are_told_in_one_sentence_before_any_work() {
     let folder = folder();
     let path = folder.path();
-    std::fs::write(
-        path.join("two.json"),
-        r#"{"name": "a", "prompt": "p", "prompt_path": "p.txt"}"#,
-    )
-    .unwrap();
     std::fs::write(path.join("key.jsonl"), r#"{"name": "a", "prompt": "p", "sede": 1}"#).unwrap();
     std::fs::write(path.join("file"), "in the way").unwrap();
     tiny::write_text_encoder(&path.join("encoder"), 1);
     let tiny = |rest: &str| format!("generate --checkpoint tiny --out out {rest}");
     std::fs::create_dir(path.join("actions")).unwrap();
     tiny::write_action_checkpoint(&path.join("actions"));
-    let cases: [(String, &[&str]); 20] = [
+    let cases: [(String, &[&str]); 21] = [
         (
             "generate --model nope --checkpoint tiny --out out".into(),
             &["nope", "predict2.5-2b/distilled"],
@@ -326,19 +385,20 @@ fn mistakes_are_told_in_one_sentence_before_any_work() {
         (tiny("--resolution 32,48 --input gone.png"), &["gone.png"]),
         (
             tiny("--resolution 32,48 --prompt p --prompt-path p.txt"),
-            &["prompt_path", "`video`"],
+            &["--prompt-path", "--prompt"],
         ),
         (
             "generate --checkpoint actions --out out".into(),
             &["actions", "worldloop rollout"],
         ),
-        (tiny("--request two.json"), &["prompt_path", "`a`"]),
         (tiny("--request key.jsonl"), &["line 1", "sede", "`seed`"]),
         (
             tiny("--resolution 32,48 --prompt jump"),
             &["jump", "worldloop embed", "push the cube"],
         ),
         (tiny("--resolution 32,48 --dtype f8"), &["f8", "f32, bf16"]),
+        (tiny("--resolution 32,48 --fps 0"), &["--fps", "1 to 1000"]),
+        (tiny("--resolution 32,48 --name ../a"), &["../a", "without `/`"]),
         (tiny("--resolution 32,48 --format avi"), &["avi", "mp4, gif, png"]),
         (
             tiny("--resolution 32,48 --negative-prompt blur"),

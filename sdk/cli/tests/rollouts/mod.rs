@@ -132,6 +132,25 @@ fn actions_written_down_become_the_video_of_their_annotation() {
     }
     assert!(frame("stream", 5) != frame("changed", 5), "the actions change nothing");
 
+    // The older class sees all four actions of its chunks for every frame alike.
+    let four = "--chunk-size 4 --action actions.json --input first.png";
+    succeeds(path, &format!("{generate} {four} --name released"));
+    succeeds(path, &format!("{generate} {four} --name older --whole-chunk"));
+    assert!(frame("released", 1) != frame("older", 1), "the class changes nothing");
+    let five = format!("{generate} {four} --name five --whole-chunk").replace("--chunk-size 4", "--chunk-size 5");
+    refused(path, &five, &["28 numbers", "5 actions"]);
+
+    let named = "--model predict2.5-2b/robot/action-cond";
+    refused(
+        path,
+        &format!("{streaming} {named} {written} --overwrite"),
+        &["does not hold"],
+    );
+    refused(
+        path,
+        &format!("{generate} {written} --name ../a"),
+        &["../a", "without `/`"],
+    );
     refused(path, &format!("{generate} --action actions.json"), &["--input"]);
     let other = "--model predict2.5-2b/post-trained --overwrite";
     refused(
@@ -183,6 +202,10 @@ fn a_random_checkpoint_plays_one_frame_per_action() {
         (&true.into(), &first["seconds_per_chunk"])
     );
     refused(path, &format!("{rollout} --steps 2"), &["num_steps", "--overwrite"]);
+    std::fs::create_dir(path.join("other")).unwrap();
+    std::fs::copy(path.join("bridge/annotation/7.json"), path.join("other/7.json")).unwrap();
+    let same_name = rollout.replace("bridge/annotation/7.json", "other/7.json");
+    refused(path, &format!("{same_name} --steps 1"), &["other/7.json", "--out"]);
     let anew = lines(&succeeds(path, &format!("{rollout} --steps 1 --json --overwrite"))).remove(0);
     assert_eq!(anew["skipped"], false);
     assert!(
@@ -356,4 +379,18 @@ fn a_killed_rollout_goes_on_with_what_is_missing() {
         let video = path.join(row["predicted_video"].as_str().unwrap());
         assert_eq!(VideoReader::open(video).unwrap().count(), 14);
     }
+    // A damaged recording does not cost those after it.
+    std::fs::write(path.join("bridge/annotation/15.json"), "{").unwrap();
+    recording(path, "2", 14);
+    let anew = format!("{rollout} --overwrite").replace("--steps 9", "--steps 1");
+    let output = worldloop(path, &anew);
+    let (told, message) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!((output.status.code(), lines(&told).len()), (Some(1), 3), "{message}");
+    assert!(
+        message.contains("15.json` was not played") && message.contains("1 of 4"),
+        "{message}"
+    );
 }

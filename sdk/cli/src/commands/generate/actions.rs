@@ -111,6 +111,7 @@ fn open(
         }
         _ => args.sample.streaming.then(TrigFlow::four_steps_by_frame),
     };
+    super::note_unchecked(named.as_ref());
     let released_rate = named.as_ref().map_or(ACTION_FRAME_RATE_HZ, |model| model.frame_rate_hz);
     let frame_rate_hz = args.fps.unwrap_or(released_rate);
     let class = match named {

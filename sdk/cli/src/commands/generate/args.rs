@@ -70,8 +70,8 @@ pub(super) struct NetworkArgs {
     /// Released model (`worldloop models`): tells apart those whose weights have the same shapes.
     #[arg(long)]
     pub(super) model: Option<String>,
-    /// Its weights with the VAE beside them: a file, or a folder in NVIDIA's or diffusers' layout. Without it, what `worldloop
-    /// fetch` put into the cache for --model.
+    /// Its weights with the VAE beside them: a file, a folder in NVIDIA's or diffusers' layout, or the hf:// address of a file that
+    /// `worldloop fetch` put into the cache. Without it, what was fetched for --model.
     #[arg(long)]
     pub(super) checkpoint: Option<PathBuf>,
     /// Precision of the transformer's weights: f32, or bf16 or f16 for half of the memory. The VAE stays in f32.

@@ -137,6 +137,7 @@ fn open_checkpoint(networks: &NetworkArgs) -> anyhow::Result<BaseCheckpoint> {
     if checkpoint.is_random() {
         note_random_weights(&path);
     }
+    note_unchecked(checkpoint.limits().released.as_ref());
     if !checkpoint.alternatives.is_empty() {
         eprintln!(
             "note: taken for {}; the weights could be {} too, --model says which",
@@ -155,6 +156,13 @@ fn open_folder(networks: &NetworkArgs) -> anyhow::Result<CheckpointFolder> {
         (None, None) => bail!(
             "there are no weights to generate with: pass --model NAME (`worldloop models` lists them) or --checkpoint PATH"
         ),
+    }
+}
+
+/// Says what of a model was not checked.
+fn note_unchecked(model: Option<&ReleasedModel>) {
+    if let Some(model) = model.filter(|model| !model.verification.open.is_empty()) {
+        eprintln!("note: of {}, {}", model.name, model.verification.open);
     }
 }
 
