@@ -13,6 +13,10 @@ use super::*;
 const SIZE: [u32; 2] = [32, 48];
 
 fn model(feedback: Feedback) -> Predict {
+    model_in_steps(feedback, 1)
+}
+
+fn model_in_steps(feedback: Feedback, num_steps: usize) -> Predict {
     let device = Device::flex();
     let folder = tempfile::tempdir().expect("a folder");
     let written = RandomCheckpoint::action_cond_tiny().write(folder.path(), 5, &device);
@@ -24,7 +28,7 @@ fn model(feedback: Feedback) -> Predict {
         height: SIZE[0] as usize,
         width: SIZE[1] as usize,
         chunk_length: None,
-        num_steps: Some(1),
+        num_steps: Some(num_steps),
         frame_rate_hz: 3.0,
         feedback,
         text: None,
@@ -173,7 +177,7 @@ fn recordings_that_do_not_fit_are_named() {
 
 #[test]
 fn a_rollout_stops_before_the_next_step() {
-    let model = model(Feedback::Rgb8);
+    let model = model_in_steps(Feedback::Rgb8, 3);
     for last in [(1, 0), (1, 1)] {
         let mut at = (0, 0);
         let ended = play_actions(&model, &clip(&model, 30), Seam::Fixed, false, |progress| {

@@ -86,6 +86,13 @@ fn every_key_of_a_sample_is_read() {
 }
 
 #[test]
+fn a_prompt_leaves_the_file_of_another_unread() {
+    let (_folder, samples) = read("a.json", r#"{"name": "a", "prompt": "p", "prompt_path": "gone.txt"}"#);
+    let request = samples.unwrap().remove(0).resolve(false).unwrap();
+    assert_eq!(request.prompt.as_deref(), Some("p"));
+}
+
+#[test]
 fn yaml_is_read_as_json_is() {
     let yaml = "# two samples\n- name: a\n  prompt: >-\n    push\n    the cube\n  input_path: a.png\n  seed: 3\n  \
                 guidance: 2.5\n  resolution: 480,832\n  enable_autoregressive: true\n- {name: b, prompt: 'no'}\n";
@@ -179,7 +186,7 @@ fn files_that_are_no_requests_are_named() {
         ("a.yaml", "name: [", "line 1"),
         ("a.yml", "name: a\nsede: 1", "`seed`"),
         ("a.yaml", "name: a\nname: b", "duplicate"),
-        ("a.yaml", "", "no sample"),
+        ("a.yaml", "", "invalid type: null"),
         ("a.yaml", NESTED_ALIASES, "alias"),
         ("a.json", "{", "EOF"),
         ("a.json", "3", "invalid type"),
@@ -211,14 +218,6 @@ fn samples_that_contradict_themselves_are_refused() {
         let message = fields.resolve(false).expect_err("a contradiction").to_string();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
-    let prompt_path = Some("p.txt".into());
-    refused(
-        RequestFields {
-            prompt_path,
-            ..sample()
-        },
-        ["prompt_path", "`a`"],
-    );
     let inference_type = Some(InferenceType::Image2World);
     refused(
         RequestFields {
