@@ -36,6 +36,33 @@ pub enum CheckpointError {
         /// Its first bytes, at most eight.
         found: Vec<u8>,
     },
+    /// The file is a TAR archive, as PyTorch saved before 0.1.10.
+    #[error(
+        "{location} is a TAR archive, expected a .safetensors file or a .pt file of torch.save; if it was saved by PyTorch \
+         before 0.1.10, load it and save it again with torch >= 1.6; if the weights were packed into it, unpack them"
+    )]
+    TarArchive {
+        /// The file.
+        location: String,
+    },
+    /// The file stands for a large one that Git did not bring.
+    #[error(
+        "{location} is a pointer of Git LFS, not the weights that it stands for; fetch the file itself: `git lfs pull` in \
+         its repository, or download it"
+    )]
+    LfsPointer {
+        /// The file.
+        location: String,
+    },
+    /// What was downloaded is the answer of a web server.
+    #[error(
+        "{location} is a web page (HTML or XML) saved under the name of weights; fetch the file itself: where a licence has \
+         to be accepted, do that and download it with a token"
+    )]
+    WebPage {
+        /// The file.
+        location: String,
+    },
     /// The file is shorter or longer than its own header says.
     #[error("{location} is truncated or corrupt: its header describes {expected} bytes, found {found}; fetch it again")]
     WrongLength {
@@ -45,6 +72,16 @@ pub enum CheckpointError {
         expected: u64,
         /// Bytes that are there.
         found: u64,
+    },
+    /// The bytes of a tensor are not there, or not those that were written.
+    #[error("tensor `{key}` of {location} can't be read: {source}; the file is damaged: fetch it again")]
+    Damaged {
+        /// The file.
+        location: String,
+        /// The tensor.
+        key: String,
+        /// What is wrong with the bytes.
+        source: std::io::Error,
     },
     /// The header of a safetensors file contradicts itself.
     #[error("{location} has an invalid safetensors header: {source}; fetch the file again")]
@@ -81,16 +118,27 @@ pub enum CheckpointError {
     },
     /// A PyTorch file holds an object that is not plain data.
     #[error(
-        "{location} holds a Python object of type `{class}` at `{key}`; only tensors and plain values are read \
-         and nothing is ever executed. Save the weights alone, as torch.save(model.state_dict(), path)"
+        "{location} holds a Python object of type `{class}` {place}; only tensors and plain values are read \
+         and nothing is ever executed. Save the weights alone, as torch.save(model.state_dict(), path) or as safetensors"
     )]
     ForbiddenObject {
         /// The file.
         location: String,
         /// Where in the pickle the object sits.
-        key: String,
+        place: String,
         /// The Python type.
         class: String,
+    },
+    /// Two entries of a PyTorch file have one name.
+    #[error(
+        "{location} has two entries `{key}`, and only one can be meant; remove one of them, or save the weights anew with \
+         torch.save(model.state_dict(), path)"
+    )]
+    RepeatedKey {
+        /// The file.
+        location: String,
+        /// The name, with a point between a dictionary's and its entry's.
+        key: String,
     },
     /// The index of a sharded checkpoint could not be parsed.
     #[error("{} is not a valid shard index: {source}", path.display())]

@@ -1,16 +1,20 @@
 //! PyTorch files: tensors are found by a pickle reader that runs no code, everything else is named and left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::Path;
 
 use pytorch_reader::{PickleValue, PytorchError, PytorchReader};
 
 use super::error::CheckpointError;
-use super::pytorch_claims;
 use super::source::{Origin, StoredTensor};
+use super::{pickle_classes, pytorch_claims};
 
-/// Packages whose objects may sit beside the weights; their values are never interpreted.
-const HARMLESS_PACKAGES: [&str; 5] = ["torch", "numpy", "collections", "_io", "io"];
+/// Bytes that the names of all entries may take for each byte of the file. Names repeat those of what they are in.
+const NAMES_PER_BYTE: u64 = 32;
+
+/// Bytes that the names of all entries may take in the smallest file.
+const FREE_NAMES: u64 = 256 << 10;
 
 /// Tensors, and keys of entries that are not tensors.
 pub(super) type Contents = (BTreeMap<String, StoredTensor>, Vec<String>);
@@ -25,18 +29,8 @@ pub(super) fn parse(path: &Path, location: &str) -> Result<Contents, CheckpointE
     let file_len = pytorch_claims::check(path, location)?;
     // The tensor reader leaves out what is not a tensor without a word; a first pass over the pickle names it.
     let root = PytorchReader::read_pickle_data(path, None).map_err(failed)?;
-    let mut entries = Vec::new();
-    visit(&root, "", &mut |key, value| {
-        entries.push((key.to_string(), class_of(value)))
-    });
-    let forbidden = |(_, class): &&(String, Option<String>)| class.as_ref().is_some_and(|class| !is_harmless(class));
-    if let Some((key, Some(class))) = entries.iter().find(forbidden) {
-        return Err(CheckpointError::ForbiddenObject {
-            location: location.to_string(),
-            key: key.clone(),
-            class: class.clone(),
-        });
-    }
+    let names = entries(&root, file_len, location)?;
+    drop(root);
 
     let reader = PytorchReader::new(path).map_err(failed)?;
     let found = reader.into_tensors();
@@ -52,61 +46,94 @@ pub(super) fn parse(path: &Path, location: &str) -> Result<Contents, CheckpointE
             (key, StoredTensor { dtype, shape, origin })
         })
         .collect();
-    let mut others: Vec<String> = entries.into_iter().map(|(key, _)| key).collect();
-    others.retain(|key| !tensors.contains_key(key));
-    others.sort();
+    let others = names.into_iter().filter(|key| !tensors.contains_key(key)).collect();
     Ok((tensors, others))
 }
 
-/// Returns the Python type of a value that is more than plain data.
-fn class_of(value: &PickleValue) -> Option<String> {
-    match value {
-        PickleValue::Unsupported(class) => Some(class.clone()),
-        PickleValue::None
-        | PickleValue::Bool(_)
-        | PickleValue::Int(_)
-        | PickleValue::Float(_)
-        | PickleValue::String(_)
-        | PickleValue::List(_)
-        | PickleValue::Dict(_)
-        | PickleValue::Bytes(_) => None,
-    }
+/// Names every entry, and refuses those that are no data or have the name of another.
+fn entries(root: &PickleValue, file_len: u64, location: &str) -> Result<BTreeSet<String>, CheckpointError> {
+    let allowed = FREE_NAMES + NAMES_PER_BYTE * file_len;
+    let mut claimed: u64 = 0;
+    visit(root, &mut String::new(), &mut |key, _| {
+        claimed = claimed.saturating_add(key.len() as u64);
+        if claimed > allowed {
+            return Err(CheckpointError::Oversized {
+                location: location.to_string(),
+                what: "the names of its entries".to_string(),
+                claimed,
+                available: allowed,
+            });
+        }
+        Ok(())
+    })?;
+
+    let mut names = BTreeSet::new();
+    visit(root, &mut String::new(), &mut |key, value| {
+        if let PickleValue::Unsupported(class) = value
+            && !is_harmless(class)
+        {
+            return Err(CheckpointError::ForbiddenObject {
+                location: location.to_string(),
+                place: format!("at `{key}`"),
+                class: class.clone(),
+            });
+        }
+        if !names.insert(key.to_string()) {
+            return Err(CheckpointError::RepeatedKey {
+                location: location.to_string(),
+                key: key.to_string(),
+            });
+        }
+        Ok(())
+    })?;
+    Ok(names)
 }
 
 fn is_harmless(class: &str) -> bool {
-    // The reader calls an int too wide for it `int`; it has no package.
+    // The reader calls an int too wide for it `int`; it has no module.
     class == "int"
         || class
-            .split_once('.')
-            .is_some_and(|(package, _)| HARMLESS_PACKAGES.contains(&package))
+            .rsplit_once('.')
+            .is_some_and(|(module, name)| pickle_classes::is_expected(module, name))
 }
 
-/// Calls `leaf` for every value that is not a container, with its dotted path.
-fn visit(value: &PickleValue, path: &str, leaf: &mut impl FnMut(&str, &PickleValue)) {
-    let join = |name: &str| {
-        if path.is_empty() {
-            name.to_string()
-        } else {
-            format!("{path}.{name}")
-        }
-    };
+/// Calls `leaf` for every value that is not a container, with the name that the tensor reader gives it: that of what it is
+/// in, which `prefix` is, and its own.
+fn visit(
+    value: &PickleValue,
+    prefix: &mut String,
+    leaf: &mut impl FnMut(&str, &PickleValue) -> Result<(), CheckpointError>,
+) -> Result<(), CheckpointError> {
     match value {
         PickleValue::Dict(entries) => {
-            let sorted: BTreeMap<_, _> = entries.iter().collect();
-            sorted
-                .into_iter()
-                .for_each(|(name, entry)| visit(entry, &join(name), leaf));
+            // In order, so that of several problems the same one is told each time.
+            let mut sorted: Vec<_> = entries.iter().collect();
+            sorted.sort_unstable_by_key(|(name, _)| *name);
+            visit_all(sorted.into_iter(), prefix, leaf)
         }
-        PickleValue::List(entries) => {
-            let numbered = entries.iter().enumerate();
-            numbered.for_each(|(index, entry)| visit(entry, &join(&index.to_string()), leaf));
-        }
+        PickleValue::List(entries) => visit_all(entries.iter().enumerate(), prefix, leaf),
         PickleValue::None
         | PickleValue::Bool(_)
         | PickleValue::Int(_)
         | PickleValue::Float(_)
         | PickleValue::String(_)
         | PickleValue::Bytes(_)
-        | PickleValue::Unsupported(_) => leaf(path, value),
+        | PickleValue::Unsupported(_) => leaf(prefix, value),
     }
+}
+
+fn visit_all<'a>(
+    entries: impl Iterator<Item = (impl Display, &'a PickleValue)>,
+    prefix: &mut String,
+    leaf: &mut impl FnMut(&str, &PickleValue) -> Result<(), CheckpointError>,
+) -> Result<(), CheckpointError> {
+    let len = prefix.len();
+    for (name, entry) in entries {
+        let is_container = matches!(entry, PickleValue::Dict(_) | PickleValue::List(_));
+        let point = if is_container { "." } else { "" };
+        prefix.push_str(&format!("{name}{point}"));
+        visit(entry, prefix, leaf)?;
+        prefix.truncate(len);
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a PyTorch file claims to hold, checked against its length before anything of that size is allocated.
+//! What a PyTorch file claims to hold, checked before the reader sees it and anything of that size is allocated.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -8,7 +8,7 @@ use pytorch_reader::PytorchError;
 use zip::{ZipArchive, ZipReadOptions};
 
 use super::error::CheckpointError;
-use super::pickle_cost::{self, Walk};
+use super::pickle_walk::{self, Refusal, Walk};
 
 /// Largest pickle of a ZIP archive; those of released weights take two hundred kilobytes.
 const MAX_PICKLE_BYTES: u64 = 32 << 20;
@@ -73,11 +73,23 @@ fn check_archive(file: BufReader<File>, len: u64, location: &str) -> Result<(), 
 }
 
 fn check_pickle(pickle: &mut impl BufRead, location: &str) -> Result<Walk, CheckpointError> {
-    pickle_cost::check(pickle).map_err(|too_many| CheckpointError::Oversized {
-        location: location.to_string(),
-        what: "copies within its pickle".to_string(),
-        claimed: too_many.copied,
-        available: too_many.allowed,
+    let location = || location.to_string();
+    pickle_walk::check(pickle).map_err(|refusal| match refusal {
+        Refusal::TooManyCopies { copied, allowed } => CheckpointError::Oversized {
+            location: location(),
+            what: "copies within its pickle".to_string(),
+            claimed: copied,
+            available: allowed,
+        },
+        Refusal::Class { class, place } => CheckpointError::ForbiddenObject {
+            location: location(),
+            place,
+            class,
+        },
+        Refusal::RepeatedKey(key) => CheckpointError::RepeatedKey {
+            location: location(),
+            key,
+        },
     })
 }
 

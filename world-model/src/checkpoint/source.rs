@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use half::{bf16, f16};
 
 use super::blob::Blob;
+use super::container::{self, Container, START_BYTES};
 use super::dtype::StoredDtype;
 use super::error::CheckpointError;
 use super::{folder, pytorch, safetensors};
@@ -87,26 +88,15 @@ impl CheckpointSource {
         };
 
         let mut start = Vec::new();
-        let mut file = File::open(path).map_err(read_error)?.take(9);
+        let mut file = File::open(path).map_err(read_error)?.take(START_BYTES);
         file.read_to_end(&mut start).map_err(read_error)?;
-        match start.as_slice() {
-            [_, _, _, _, _, _, _, _, b'{'] => Self::safetensors(&location, Blob::open(path).map_err(read_error)?),
-            // A ZIP archive, or the pickle protocol mark of older files.
-            [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => {
-                let (tensors, others) = pytorch::parse(path, &location)?;
-                let metadata = BTreeMap::new();
-                Ok(Self {
-                    location,
-                    format: CheckpointFormat::Pytorch,
-                    tensors,
-                    others,
-                    metadata,
-                })
-            }
-            _ if path.extension().is_some_and(|extension| extension == "safetensors") => {
-                Self::safetensors(&location, Blob::open(path).map_err(read_error)?)
-            }
-            _ => Err(CheckpointError::UnknownFormat {
+        match container::tell(&start, path) {
+            Container::Safetensors => Self::safetensors(&location, Blob::open(path).map_err(read_error)?),
+            Container::Pytorch => Self::pytorch(path, &location),
+            Container::Tar => Err(CheckpointError::TarArchive { location }),
+            Container::LfsPointer => Err(CheckpointError::LfsPointer { location }),
+            Container::WebPage => Err(CheckpointError::WebPage { location }),
+            Container::Unknown => Err(CheckpointError::UnknownFormat {
                 location,
                 found: start.into_iter().take(8).collect(),
             }),
@@ -160,6 +150,17 @@ impl CheckpointSource {
         })
     }
 
+    fn pytorch(path: &Path, location: &str) -> Result<Self, CheckpointError> {
+        let (tensors, others) = pytorch::parse(path, location)?;
+        Ok(Self {
+            location: location.to_string(),
+            format: CheckpointFormat::Pytorch,
+            tensors,
+            others,
+            metadata: BTreeMap::new(),
+        })
+    }
+
     /// Returns the file or folder, for messages.
     pub fn location(&self) -> &str {
         &self.location
@@ -206,7 +207,8 @@ impl CheckpointSource {
     /// Reads one tensor as `f32`, in row-major order.
     ///
     /// # Errors
-    /// [`CheckpointError::MissingTensor`], [`CheckpointError::ElementType`] and [`CheckpointError::Read`].
+    /// [`CheckpointError::MissingTensor`], [`CheckpointError::ElementType`], [`CheckpointError::Damaged`] and
+    /// [`CheckpointError::Read`].
     pub fn read(&self, key: &str) -> Result<Vec<f32>, CheckpointError> {
         self.read_with(key, StoredDtype::decode)
     }
@@ -234,16 +236,26 @@ impl CheckpointSource {
         if tensor.dtype == StoredDtype::Other {
             return Err(self.element_type(key, tensor));
         }
-        let read_error = |source| CheckpointError::Read {
-            location: self.location.clone(),
-            source,
-        };
+        let read_error = |source: io::Error| self.unreadable(key, source);
         let bytes = match &tensor.origin {
             Origin::Blob { blob, start, len } => blob.read(*start, *len).map_err(read_error)?,
             // The reader answers in the machine's byte order; every target of Burn is little-endian.
             Origin::Pytorch(tensor) => Cow::Owned(tensor.read().map_err(read_error)?),
         };
         decode(tensor.dtype, &bytes).ok_or_else(|| self.element_type(key, tensor))
+    }
+
+    /// Tells a file whose content is wrong from one that can't be read.
+    fn unreadable(&self, key: &str, source: io::Error) -> CheckpointError {
+        let location = self.location.clone();
+        match source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => CheckpointError::Damaged {
+                location,
+                key: key.to_string(),
+                source,
+            },
+            _ => CheckpointError::Read { location, source },
+        }
     }
 
     fn element_type(&self, key: &str, tensor: &StoredTensor) -> CheckpointError {

@@ -1,21 +1,24 @@
 //! Any bytes at all: an answer or an error, no panic, and no more memory than the file explains.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use super::Network;
 use super::allocation::peak_of;
 use super::mutations::{Mutation, mutated, mutations};
-use super::pytorch_archives::{BYTES_IO, archive};
+use super::pytorch_archives::{BYTES_IO, archive, legacy};
 use super::safetensors_files::whole;
 use crate::catalog::recognize;
-use crate::checkpoint::CheckpointSource;
+use crate::checkpoint::{CheckpointSource, CheckpointWriter, KeyMap, SaveDtype, adapter_scale, merge_adapter};
+use crate::hub::{HubLocation, HubSettings};
 use crate::pipeline::Predict;
 use crate::pipeline::tiny_world;
-use crate::text_encoder::TextEmbedding;
+use crate::text_encoder::{TextEmbedding, TextEncoderConfig, with_config_file};
 
 /// Memory that a reader may take for each byte of a file: names, shapes and JSON become larger when they are parsed.
 const PER_BYTE: usize = 400;
@@ -97,6 +100,74 @@ fn opened_as_embedding(bytes: &[u8]) -> Result<(), TestCaseError> {
     })
 }
 
+/// An adapter for the first layer of the network.
+fn adapter() -> Vec<u8> {
+    let factor = |shape: [usize; 2]| Tensor::<2>::full(shape, 0.5, &Device::flex());
+    CheckpointWriter::new(SaveDtype::F32)
+        .with_tensor("net.input.lora_A.weight", &factor([2, 3]))
+        .with_tensor("net.input.lora_B.weight", &factor([4, 2]))
+        .with_tensor("net.input.alpha", &Tensor::<1>::full([1], 2.0, &Device::flex()))
+        .to_bytes()
+}
+
+fn merged(bytes: Vec<u8>, scale: f64) -> Result<(), TestCaseError> {
+    let len = bytes.len();
+    let mut network = Network::new(3, 1);
+    let before = network.values();
+    let merged = within_bounds(len, || {
+        let source = CheckpointSource::from_bytes("adapter", bytes).ok()?;
+        merge_adapter(&mut network, &source, &KeyMap::identity(), scale).ok()
+    })?;
+    let after = network.values();
+    prop_assert!(
+        after.iter().all(|value| value.is_finite()),
+        "weights that are no numbers"
+    );
+    prop_assert_eq!(merged.is_none(), after == before, "an error left another network");
+    Ok(())
+}
+
+/// Writes a file into a folder of its own, and uses that; an error has to name the file.
+fn used_in_folder<R, E: std::fmt::Display>(
+    name: &str,
+    bytes: &[u8],
+    use_folder: impl FnOnce(&Path) -> Result<R, E>,
+) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), bytes).unwrap();
+    let error = within_bounds(bytes.len(), || {
+        use_folder(folder.path()).err().map(|error| error.to_string())
+    })?;
+    prop_assert!(error.as_ref().is_none_or(|error| error.contains(name)), "{error:?}");
+    Ok(())
+}
+
+/// Locates the shards of an index that is in the cache of the Hub.
+fn located(index: &[u8]) -> Result<(), TestCaseError> {
+    const COMMIT: &str = "15a82a2e0123456789abcdef0123456789abcdef";
+    let cache = tempfile::tempdir().unwrap();
+    let snapshot = cache.path().join("models--some--weights/snapshots").join(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    for (name, content) in [("model.safetensors.index.json", index), ("1.safetensors", b"")] {
+        fs::write(snapshot.join(name), content).unwrap();
+    }
+    let settings = HubSettings {
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        token: None,
+        cache: cache.path().to_path_buf(),
+        is_offline: true,
+    };
+    let location = HubLocation::new("some/weights", COMMIT, "model.safetensors.index.json").unwrap();
+    let located = within_bounds(index.len(), || {
+        settings.locate_all(&location, |_, _| ControlFlow::Continue(()))
+    })?;
+    for path in located.into_iter().flatten() {
+        let inside = path.strip_prefix(&snapshot);
+        prop_assert!(inside.is_ok_and(|path| path.components().count() == 1), "{path:?}");
+    }
+    Ok(())
+}
+
 /// A file with the config of a world in its metadata, and one small tensor.
 fn world_file(config: &str) -> Vec<u8> {
     let header = serde_json::json!({
@@ -169,6 +240,47 @@ proptest! {
     }
 
     #[test]
+    fn changed_older_files_are_read_or_refused(mutations in mutations()) {
+        opened(&mutated(&legacy(BYTES_IO), &mutations), ".pt")?;
+        opened(&mutated(b"\x80\x02}(X\x01\0\0\0aK\x01X\x01\0\0\0b](K\x02C\x01xNG\0\0\0\0\0\0\0\0eu.", &mutations), ".pt")?;
+    }
+
+    #[test]
+    fn any_tar_archive_is_refused_for_what_it_is(mut bytes in prop::collection::vec(any::<u8>(), 512..2048), start in prop::sample::select(vec![&b"pickle\0"[..], b"\x80\x02x"])) {
+        bytes[..start.len()].copy_from_slice(start);
+        bytes[8] = 0;
+        bytes[257..262].copy_from_slice(b"ustar");
+        let file = tempfile::Builder::new().suffix(".pt").tempfile().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        let errors = within_bounds(bytes.len(), || use_everything(file.path()))?;
+        prop_assert!(errors[0].contains("is a TAR archive"), "{}", errors[0]);
+    }
+
+    #[test]
+    fn changed_adapters_are_merged_whole_or_not_at_all(mutations in mutations(), scale in prop_oneof![Just(1.0), any::<f64>()]) {
+        merged(mutated(&adapter(), &mutations), scale)?;
+        merged(adapter(), scale)?;
+    }
+
+    #[test]
+    fn changed_config_files_are_read_or_refused(mutations in mutations()) {
+        let config = br#"{"num_attention_heads":4,"rope_theta":5e5,"text_config":{"num_attention_heads":4,"num_key_value_heads":2,"rms_norm_eps":1e-6,"rope_theta":1000000.0}}"#;
+        used_in_folder("config.json", &mutated(config, &mutations), |folder| with_config_file(TextEncoderConfig::tiny(), folder))?;
+        let config = br#"{"peft_type":"LORA","r":32,"lora_alpha":64,"use_rslora":false,"rank_pattern":{},"alpha_pattern":{}}"#;
+        used_in_folder("adapter_config.json", &mutated(config, &mutations), |folder| adapter_scale(folder))?;
+    }
+
+    #[test]
+    fn shards_in_the_cache_of_the_hub_stay_in_their_folder(
+        mutations in mutations(),
+        shard in "(\\.\\./){0,2}/?[a-c1]{0,2}[/\\\\.]{0,3}1?\\.safetensors",
+    ) {
+        let index = serde_json::json!({ "weight_map": { "a": "1.safetensors", "b": shard } }).to_string();
+        located(index.as_bytes())?;
+        located(&mutated(index.as_bytes(), &mutations))?;
+    }
+
+    #[test]
     fn changed_shard_indices_are_read_or_refused(
         in_index in mutations(),
         in_shard in prop_oneof![2 => Just(Vec::<Mutation>::new()), 1 => mutations()],
@@ -196,7 +308,7 @@ fn instruction() -> impl Strategy<Value = Vec<u8>> {
         4 => prop::sample::select(plain.to_vec()).prop_map(|byte| vec![byte]),
         2 => (prop::sample::select(vec![b'h', b'q', b'K']), 0..4u8).prop_map(|(byte, index)| vec![byte, index]),
         1 => prop::sample::select(vec![
-            &b"ctorch._utils\n_rebuild_tensor_v2\n"[..], b"ctorch\nBFloat16Storage\n", b"ccollections\nOrderedDict\n",
+            &b"ctorch._utils\n_rebuild_tensor_v2\n"[..], b"cos\nsystem\n", b"U\x01a", b"ctorch\nBFloat16Storage\n", b"ccollections\nOrderedDict\n",
             b"U\x07storage", b"U\x010", b"U\x03cpu", b"X\xff\xff\xff\x7f", b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", b"J\xff\xff\xff\x7f",
             b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
         ]).prop_map(<[u8]>::to_vec),

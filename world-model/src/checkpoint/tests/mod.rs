@@ -1,5 +1,6 @@
 //! Files that are whole, broken and hostile.
 
+mod adapters;
 mod allocation;
 mod corpus;
 mod folders;
@@ -7,6 +8,7 @@ mod hostile;
 mod loading_memory;
 mod modules;
 mod mutations;
+mod pickle_walks;
 mod pytorch_archives;
 mod safetensors_files;
 

@@ -2,8 +2,13 @@ use std::io::Write;
 
 use crate::checkpoint::{CheckpointError, CheckpointFormat, CheckpointSource};
 
-/// A file of `torch.save` with one tensor of ones, and a value that is no tensor.
-pub(super) fn archive(other: &[u8]) -> Vec<u8> {
+/// Ones, as they are stored.
+pub(super) fn ones() -> Vec<u8> {
+    [1.0f32; 6].iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The pickle of a dictionary with one tensor, and a value that is no tensor.
+pub(super) fn pickle(other: &[u8]) -> Vec<u8> {
     let tensor = [
         b"ctorch._utils\n_rebuild_tensor_v2\n((".as_slice(),
         &text("storage"),
@@ -13,7 +18,7 @@ pub(super) fn archive(other: &[u8]) -> Vec<u8> {
         b"K\x06tQK\x00K\x02K\x03\x86K\x03K\x01\x86\x89ccollections\nOrderedDict\n)RtR",
     ]
     .concat();
-    let pickle = [
+    [
         b"\x80\x02}(",
         &text("net.weight")[..],
         &tensor,
@@ -21,14 +26,36 @@ pub(super) fn archive(other: &[u8]) -> Vec<u8> {
         other,
         b"u.",
     ]
-    .concat();
-    let data: Vec<u8> = [1.0f32; 6].iter().flat_map(|value| value.to_le_bytes()).collect();
+    .concat()
+}
+
+/// A file of `torch.save` with one tensor of ones, and a value that is no tensor.
+pub(super) fn archive(other: &[u8]) -> Vec<u8> {
     zip(&[
-        ("archive/data.pkl", &pickle),
+        ("archive/data.pkl", &pickle(other)),
         ("archive/version", b"3\n"),
-        ("archive/data/0", &data),
+        ("archive/data/0", &ones()),
     ])
 }
+
+/// The same as PyTorch before 1.6 saved it: pickles one after the other, and the tensor with its length.
+pub(super) fn legacy(other: &[u8]) -> Vec<u8> {
+    [
+        LEGACY_START,
+        &text("little_endian"),
+        b"\x88u.",
+        &pickle(other),
+        b"\x80\x02](",
+        &text("0"),
+        b"e.",
+        &6u64.to_le_bytes(),
+        &ones(),
+    ]
+    .concat()
+}
+
+/// Magic number, version, and the start of what is said about the machine.
+const LEGACY_START: &[u8] = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}(";
 
 /// An `io.BytesIO` object, as files of older engines have for extra states.
 pub(super) const BYTES_IO: &[u8] = b"c_io\nBytesIO\n)\x81(C\x01xK\x00Ntb";
@@ -88,11 +115,14 @@ fn open(bytes: &[u8]) -> Result<CheckpointSource, CheckpointError> {
 
 #[test]
 fn tensors_are_read_and_other_entries_listed() {
-    let source = open(&archive(BYTES_IO)).unwrap();
-    assert_eq!(source.format(), CheckpointFormat::Pytorch);
-    assert_eq!(source.keys().collect::<Vec<_>>(), ["net.weight"]);
-    assert_eq!(source.other_keys(), ["net._extra_state"]);
-    assert_eq!(source.shape("net.weight").unwrap(), [2, 3]);
+    for file in [archive(BYTES_IO), legacy(BYTES_IO)] {
+        let source = open(&file).unwrap();
+        assert_eq!(source.format(), CheckpointFormat::Pytorch);
+        assert_eq!(source.keys().collect::<Vec<_>>(), ["net.weight"]);
+        assert_eq!(source.other_keys(), ["net._extra_state"]);
+        assert_eq!(source.shape("net.weight").unwrap(), [2, 3]);
+        assert_eq!(source.read("net.weight").unwrap(), [1.0; 6]);
+    }
 }
 
 #[test]
@@ -106,6 +136,30 @@ fn objects_that_are_no_data_are_refused_by_name() {
             "{error}"
         );
         assert!(error.to_string().contains("nothing is ever executed"), "{error}");
+    }
+}
+
+#[test]
+fn what_training_leaves_beside_the_weights_is_listed() {
+    let scalar = [
+        b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n(".as_slice(),
+        &text("f4"),
+        b"tRC\0tR",
+    ]
+    .concat();
+    let options = [b"cargparse\nNamespace\n)\x81}".as_slice(), &text("lr"), b"K\x01sb"].concat();
+    let random = b"\x8a\x09\0\0\0\0\0\0\0\0\x01";
+    for other in [
+        &scalar[..],
+        &options,
+        random,
+        b"ctorch\nbfloat16\n",
+        b"ctorch\nSize\n(K\x02K\x03t\x85R",
+        b"c__builtin__\nset\n](K\x01e\x85R",
+    ] {
+        let source = open(&archive(other)).unwrap();
+        assert_eq!(source.keys().collect::<Vec<_>>(), ["net.weight"]);
+        assert!(source.other_keys()[0].starts_with("net._extra_state"));
     }
 }
 
