@@ -17,6 +17,19 @@ pub(crate) fn nvidia_config(case: &Case, json: &Value, rope: RopeExponents) -> R
     let size = |name: &str| case.field::<usize>(json, name);
     let number = |name: &str| case.field::<f64>(json, name);
     let switch = |name: &str| case.field::<bool>(json, name);
+    // Settings that no release has; a case that changes one is told so, not compared with another network.
+    for (name, known) in [
+        ("rope_enable_fps_modulation", false),
+        ("extra_per_block_abs_pos_emb", false),
+        ("use_adaln_lora", true),
+    ] {
+        if json.get(name).is_some() && switch(name)? != known {
+            return Err(CaseError::Field {
+                id: case.id.clone(),
+                field: format!("{name}: expected {known}, the only one there is here"),
+            });
+        }
+    }
     let config = DitConfig::new(size("model_channels")?, size("num_blocks")?, size("num_heads")?)
         .with_mlp_ratio(number("mlp_ratio")?)
         .with_in_channels(size("in_channels")?)

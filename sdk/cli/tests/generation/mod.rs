@@ -174,6 +174,29 @@ fn the_prompt_and_its_opposite_decide_the_video() {
     assert!(mean < 8.0, "bfloat16 is {mean} levels off");
 }
 
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_webgpu_device_makes_the_same_video() {
+    let folder = folder();
+    let path = folder.path();
+    let generate = format!("generate {TINY} --input table.png --frames 5 --out out");
+    let output = worldloop(path, &format!("{generate} --name gpu --device wgpu"));
+    let message = String::from_utf8_lossy(&output.stderr);
+    if message.contains("check the driver") {
+        eprintln!("SKIPPED: there is no Vulkan driver (Debian: mesa-vulkan-drivers)");
+        return;
+    }
+    assert!(output.status.success(), "{message}");
+    succeeds(path, &format!("{generate} --name cpu"));
+    let [gpu, cpu] = ["gpu", "cpu"].map(|name| raw(&frames(&path.join("out"), name)));
+    let furthest = gpu
+        .iter()
+        .flatten()
+        .zip(cpu.iter().flatten())
+        .map(|(one, other)| one.abs_diff(*other));
+    assert!(furthest.max() <= Some(2), "a pixel differs by more than two levels");
+}
+
 #[test]
 fn the_seed_decides_the_video() {
     let folder = folder();
