@@ -21,6 +21,7 @@ mod key_map;
 mod load;
 mod pickle_classes;
 mod pickle_input;
+mod pickle_value;
 mod pickle_walk;
 mod pytorch;
 mod pytorch_claims;

@@ -17,8 +17,9 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("collections", &["Counter", "OrderedDict", "defaultdict"]),
     ("argparse", &["Namespace"]),
     ("builtins", BUILTINS),
-    // The name of `builtins` in Python 2, which pickles of protocol 2 have.
+    // The names of Python 2, which pickles of protocol 2 have.
     ("__builtin__", BUILTINS),
+    ("__builtin__", &["long", "unicode", "xrange"]),
     ("_codecs", &["encode"]),
     ("_io", &["BytesIO"]),
     ("io", &["BytesIO"]),

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::pickle_classes;
 use super::pickle_input::Counted;
+use super::pickle_value::{Kind, Value, cost};
 
 /// Bytes that a value costs beside its text.
 const VALUE_BYTES: u64 = 128;
@@ -84,56 +85,6 @@ impl From<io::Error> for Stopped {
     }
 }
 
-/// Cost of a value on the stack, where it is remembered, and what is known of it.
-#[derive(Clone)]
-struct Value {
-    cost: u64,
-    memo: Option<u32>,
-    kind: Kind,
-}
-
-/// What a value is, as far as keys and classes depend on it.
-#[derive(Clone)]
-enum Kind {
-    Other,
-    Text(Rc<str>),
-    Integer(i64),
-    /// The class whose call makes a dictionary.
-    OrderedDict,
-    /// A dictionary, by its place among all of them.
-    Dictionary(usize),
-}
-
-impl Kind {
-    /// Returns the name that the reader gives an entry with this key.
-    fn key(&self) -> Option<Rc<str>> {
-        match self {
-            Self::Text(text) => Some(Rc::clone(text)),
-            Self::Integer(number) => Some(number.to_string().into()),
-            Self::Other | Self::OrderedDict | Self::Dictionary(_) => None,
-        }
-    }
-}
-
-fn text(bytes: Vec<u8>) -> Kind {
-    String::from_utf8(bytes).map_or(Kind::Other, |text| Kind::Text(text.into()))
-}
-
-/// Decodes an integer that is stored with its sign, little-endian; longer ones are no keys.
-fn integer(bytes: &[u8]) -> Kind {
-    if bytes.len() > 8 {
-        return Kind::Other;
-    }
-    let is_negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut whole = if is_negative { [0xff; 8] } else { [0; 8] };
-    whole[..bytes.len()].copy_from_slice(bytes);
-    Kind::Integer(i64::from_le_bytes(whole))
-}
-
-fn cost(values: &[Value]) -> u64 {
-    values.iter().map(|value| value.cost).fold(0, u64::saturating_add)
-}
-
 fn shown(name: &str) -> String {
     name.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }
@@ -173,13 +124,13 @@ impl<R: BufRead> Machine<'_, R> {
                 // The reader does not know how to go on.
                 return Err(Stopped::Unreadable);
             }
-            _ => self.step_on_data(instruction)?,
+            _ => self.step_on_integers(instruction)?,
         }
         Ok(true)
     }
 
-    /// Does an instruction that brings a value with it: fixed, as a line, or with its length before it.
-    fn step_on_data(&mut self, instruction: u8) -> Result<(), Stopped> {
+    /// Does an instruction that brings an integer with it.
+    fn step_on_integers(&mut self, instruction: u8) -> Result<(), Stopped> {
         match instruction {
             b'K' => {
                 let [number] = self.input.bytes()?;
@@ -190,33 +141,30 @@ impl<R: BufRead> Machine<'_, R> {
                 self.push(2, Kind::Integer(number.into()));
             }
             b'J' => self.push_integer(4)?,
-            b'G' => self.skip_and_push(8)?,
+            0x8a => {
+                let [len] = self.input.bytes()?;
+                self.push_integer(len.into())?;
+            }
             b'I' | b'L' => {
                 let line = self.input.name()?;
-                // In protocol 0, truth values are numbers with a zero before them.
-                let number = Some(line.trim_end_matches('L')).filter(|_| line != "00" && line != "01");
-                let number = number.and_then(|number| number.parse().ok());
-                self.push(line.len() as u64, number.map_or(Kind::Other, Kind::Integer));
+                self.push(line.len() as u64, Kind::decimal(&line));
             }
+            _ => self.step_on_data(instruction)?,
+        }
+        Ok(())
+    }
+
+    /// Does an instruction that brings another value with it: fixed, as a line, or with its length before it.
+    fn step_on_data(&mut self, instruction: u8) -> Result<(), Stopped> {
+        match instruction {
             b'F' | b'P' => {
                 let len = self.input.line()?.len();
                 self.push(len as u64, Kind::Other);
             }
+            b'G' => self.skip_and_push(8)?,
             b'V' => {
                 let line = self.input.line()?;
-                // Each byte is a character, but for escapes; a name has none.
-                let is_plain = !line.contains(&b'\\');
-                let plain = || line.iter().copied().map(char::from).collect::<String>();
-                let kind = if is_plain {
-                    Kind::Text(plain().into())
-                } else {
-                    Kind::Other
-                };
-                self.push(line.len() as u64, kind);
-            }
-            0x8a => {
-                let [len] = self.input.bytes()?;
-                self.push_integer(len.into())?;
+                self.push(line.len() as u64, Kind::line(&line));
             }
             b'C' => {
                 let [len] = self.input.bytes()?;
@@ -352,13 +300,13 @@ impl<R: BufRead> Machine<'_, R> {
 
     fn push_text(&mut self, len: u64) -> Result<(), Stopped> {
         let bytes = self.input.held(len)?;
-        self.push(len, text(bytes));
+        self.push(len, Kind::text(bytes));
         Ok(())
     }
 
     fn push_integer(&mut self, len: u64) -> Result<(), Stopped> {
         let bytes = self.input.held(len)?;
-        self.push(len, integer(&bytes));
+        self.push(len, Kind::integer(&bytes));
         Ok(())
     }
 

@@ -26,16 +26,21 @@ pub(super) fn parse(path: &Path, location: &str) -> Result<Contents, CheckpointE
         source,
     };
 
-    let file_len = pytorch_claims::check(path, location)?;
+    let claims = pytorch_claims::check(path, location)?;
     // The tensor reader leaves out what is not a tensor without a word; a first pass over the pickle names it.
     let root = PytorchReader::read_pickle_data(path, None).map_err(failed)?;
-    let names = entries(&root, file_len, location)?;
+    // What the reader does not understand is its to tell; but it must not go on where nobody checked.
+    if !claims.is_followed {
+        let problem = "its pickle can't be followed to its end".to_string();
+        return Err(failed(PytorchError::InvalidFormat(problem)));
+    }
+    let names = entries(&root, claims.len, location)?;
     drop(root);
 
     let reader = PytorchReader::new(path).map_err(failed)?;
     let found = reader.into_tensors();
     for (key, tensor) in found.iter().collect::<BTreeMap<_, _>>() {
-        pytorch_claims::check_tensor(key, tensor, file_len, location)?;
+        pytorch_claims::check_tensor(key, tensor, claims.len, location)?;
     }
     let tensors: BTreeMap<String, StoredTensor> = found
         .into_iter()

@@ -16,8 +16,20 @@ const MAX_PICKLE_BYTES: u64 = 32 << 20;
 /// Pickles at the start of a file of PyTorch before 1.6: magic number, protocol, system, tensors, storages.
 const LEGACY_PICKLES: usize = 5;
 
-/// Checks the directory of an archive and the pickles of any file, and returns the length of the file.
-pub(super) fn check(path: &Path, location: &str) -> Result<u64, CheckpointError> {
+/// The magic number of such a file, in binary and in text, and within how many bytes it stands.
+const MAGIC_NUMBER: [&[u8]; 2] = [b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", b"119547037146038801333356"];
+const MAGIC_WITHIN: usize = 64;
+
+/// What is known of a file before the reader sees it.
+pub(super) struct Claims {
+    /// Bytes of the file.
+    pub(super) len: u64,
+    /// Whether every pickle that the reader will parse was followed to its end.
+    pub(super) is_followed: bool,
+}
+
+/// Checks the directory of an archive and the pickles of any file.
+pub(super) fn check(path: &Path, location: &str) -> Result<Claims, CheckpointError> {
     let read_error = |source| CheckpointError::Read {
         location: location.to_string(),
         source,
@@ -25,19 +37,29 @@ pub(super) fn check(path: &Path, location: &str) -> Result<u64, CheckpointError>
     let file = File::open(path).map_err(read_error)?;
     let len = file.metadata().map_err(read_error)?.len();
     let mut file = BufReader::new(file);
-    if file.fill_buf().map_err(read_error)?.starts_with(b"PK") {
-        check_archive(file, len, location)?;
-    } else {
-        for _ in 0..LEGACY_PICKLES {
-            if check_pickle(&mut file, location)? == Walk::Unreadable {
-                break;
-            }
-        }
+    let start = file.fill_buf().map_err(read_error)?;
+    if start.starts_with(b"PK") {
+        let is_followed = check_archive(file, len, location)?;
+        return Ok(Claims { len, is_followed });
     }
-    Ok(len)
+    let needed = if is_legacy(start) { LEGACY_PICKLES } else { 1 };
+    let mut followed = 0;
+    while followed < LEGACY_PICKLES && check_pickle(&mut file, location)? == Walk::Whole {
+        followed += 1;
+    }
+    let is_followed = followed >= needed;
+    Ok(Claims { len, is_followed })
 }
 
-fn check_archive(file: BufReader<File>, len: u64, location: &str) -> Result<(), CheckpointError> {
+/// Returns whether a file starts with the magic number of PyTorch before 1.6, in any of its encodings.
+fn is_legacy(start: &[u8]) -> bool {
+    let start = &start[..start.len().min(MAGIC_WITHIN)];
+    let has = |magic: &[u8]| start.windows(magic.len()).any(|bytes| bytes == magic);
+    MAGIC_NUMBER.iter().any(|magic| has(magic))
+}
+
+/// Returns whether every pickle was followed to its end.
+fn check_archive(file: BufReader<File>, len: u64, location: &str) -> Result<bool, CheckpointError> {
     let failed = |source: PytorchError| CheckpointError::Pytorch {
         location: location.to_string(),
         source,
@@ -47,6 +69,7 @@ fn check_archive(file: BufReader<File>, len: u64, location: &str) -> Result<(), 
         let problem = "two entries of the archive have the same name";
         return Err(failed(PytorchError::InvalidFormat(problem.to_string())));
     }
+    let mut is_followed = true;
     for index in 0..archive.len() {
         // Checksums are checked by the reader, which knows that 0 stands for none.
         let options = ZipReadOptions::new().ignore_crc32(true);
@@ -66,10 +89,11 @@ fn check_archive(file: BufReader<File>, len: u64, location: &str) -> Result<(), 
         if is_pickle {
             let entry = archive.by_index_with_options(index, options);
             let entry = entry.map_err(|error| failed(error.into()))?;
-            check_pickle(&mut BufReader::new(entry.take(size)), location)?;
+            let walk = check_pickle(&mut BufReader::new(entry.take(size)), location)?;
+            is_followed &= walk == Walk::Whole;
         }
     }
-    Ok(())
+    Ok(is_followed)
 }
 
 fn check_pickle(pickle: &mut impl BufRead, location: &str) -> Result<Walk, CheckpointError> {

@@ -1,3 +1,5 @@
+use pytorch_reader::PytorchReader;
+
 use crate::checkpoint::pickle_walk::{Refusal, Walk, check};
 
 #[test]
@@ -42,7 +44,7 @@ fn classes_are_found_however_they_are_named() {
         (b"cos\r\nsystem\r\n0}.", "at byte 13 of its pickle"),
         (b"}U\x01bcos\nsystem\ns.", "near `b`"),
         (b"U\x02os\x94U\x06system\x940h\x00h\x01\x93.", "near `os`"),
-        (b"Vos\nVsystem\n\x93.", "at byte 12 of its pickle"),
+        (b"Vos\nVsystem\n\x93.", "at byte 13 of its pickle"),
         (b"(ios\nsystem\n.", "at byte 12 of its pickle"),
     ] {
         let refusal = check(&mut &pickle[..]).expect_err("no class of weights");
@@ -81,4 +83,74 @@ fn a_key_occurs_once_in_a_dictionary() {
         check(&mut b"}(U\x01a}U\x01aNsU\x01bU\x01au.".as_slice()),
         Ok(Walk::Whole)
     );
+}
+
+/// Every instruction that the reader knows, each leaving one value.
+const INSTRUCTIONS: &[&[u8]] = &[
+    b"N",
+    b"\x88",
+    b"\x89",
+    b"I01\n",
+    b"I1\n",
+    b"L1L\n",
+    b"F1.5\n",
+    b"Va\n",
+    b"K\x01",
+    b"M\x01\x01",
+    b"J\x01\0\0\0",
+    b"G\0\0\0\0\0\0\0\0",
+    b"\x8a\x01\x01",
+    b"\x8b\x01\0\0\0\x01",
+    b"\x8c\x01a",
+    b"X\x01\0\0\0a",
+    b"\x8d\x01\0\0\0\0\0\0\0a",
+    b"U\x01a",
+    b"T\x01\0\0\0a",
+    b"C\x01a",
+    b"B\x01\0\0\0a",
+    b"\x8e\x01\0\0\0\0\0\0\0a",
+    b"\x96\x01\0\0\0\0\0\0\0a",
+    b")",
+    b"]",
+    b"}",
+    b"\x8f",
+    b"(NNt",
+    b"(NNl",
+    b"(K\x01Nd",
+    b"(N\x91",
+    b"N\x85",
+    b"NN\x86",
+    b"NNN\x87",
+    b"]Na",
+    b"](Ne",
+    b"\x8f(N\x90",
+    b"}K\x01Ns",
+    b"}(K\x01Nu",
+    b"NN0",
+    b"N(0",
+    b"N(N1",
+    b"N20",
+    b"Np9\n0g9\n",
+    b"Nq\x090h\x09",
+    b"Nr\x09\0\0\x000j\x09\0\0\0",
+    b"N\x94",
+    b"\x95\0\0\0\0\0\0\0\0N",
+    b"ctorch\nSize\n)R",
+    b"ctorch\nSize\n)\x81",
+    b"ctorch\nSize\n)}\x92",
+    b"U\x05torchU\x04Size\x93",
+    b"cargparse\nNamespace\n)\x81}b",
+];
+
+#[test]
+fn every_instruction_of_the_reader_is_followed() {
+    let file = tempfile::Builder::new().suffix(".pt").tempfile().unwrap();
+    let all = INSTRUCTIONS.concat();
+    for instructions in INSTRUCTIONS.iter().copied().chain([&all[..]]) {
+        let pickle = [b"\x80\x04](", instructions, b"e."].concat();
+        assert_eq!(check(&mut pickle.as_slice()), Ok(Walk::Whole), "{instructions:?}");
+        std::fs::write(file.path(), &pickle).unwrap();
+        let read = PytorchReader::read_pickle_data(file.path(), None);
+        assert!(read.is_ok(), "{instructions:?}: {read:?}");
+    }
 }

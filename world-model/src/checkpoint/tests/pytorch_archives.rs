@@ -142,7 +142,7 @@ fn objects_that_are_no_data_are_refused_by_name() {
 #[test]
 fn what_training_leaves_beside_the_weights_is_listed() {
     let scalar = [
-        b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n(".as_slice(),
+        b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(".as_slice(),
         &text("f4"),
         b"tRC\0tR",
     ]
