@@ -80,6 +80,8 @@ fn every_preset_is_valid_and_has_the_published_number_of_parameters() {
             // Rows of four actions of 29 values.
             "predict2.5-2b/robot/action-gr1-streaming" => base + 69_033_984,
             "predict2.5-2b/robot/action-cond" => base + 67_592_192,
+            // Rows of twelve actions of seven values.
+            "predict2.5-2b/robot/action-cond-whole-chunk" => base + 68_509_696,
             "predict2.5-2b/robot/multiview-agibot" => base + 88_080_384,
             // Seven channels more in patches of 2x2, and seven embeddings of seven numbers.
             "predict2.5-2b/auto/multiview" => base + 7 * 4 * 2048 + 7 * 7,

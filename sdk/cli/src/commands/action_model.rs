@@ -91,7 +91,7 @@ impl ActionModel<'_> {
             options.text = Some(text.embedding(width, device)?);
         }
         let mut checkpoint = ReleasedCheckpoint::load(self.folder, &found, dtype, device)?;
-        if let Some((path, scale)) = self.adapter.adapter() {
+        if let Some((path, scale)) = self.adapter.adapter()? {
             checkpoint.merge_adapter(path, scale)?;
         }
         Ok(checkpoint.into_predict(options, device)?)

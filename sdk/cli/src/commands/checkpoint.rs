@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use clap::Args;
 use worldloop::world_model::catalog::{ReleasedModel, vae_weights};
+use worldloop::world_model::checkpoint::adapter_scale;
 use worldloop::world_model::hub::{HubLocation, HubSettings};
 use worldloop::world_model::pipeline::CheckpointFolder;
 
@@ -14,15 +15,22 @@ pub(super) struct AdapterArgs {
     /// Low-rank adapter (LoRA) that is added to the transformer: adapter_model.safetensors of peft, or diffusers' file.
     #[arg(long, value_name = "FILE")]
     adapter: Option<PathBuf>,
-    /// Factor of the adapter: its alpha over its rank, 1 in NVIDIA's recipe.
-    #[arg(long, default_value_t = 1.0)]
-    adapter_scale: f64,
+    /// Factor of the adapter, its alpha over its rank [default: by the adapter_config.json beside it, or 1 as in NVIDIA's recipe].
+    #[arg(long, requires = "adapter")]
+    adapter_scale: Option<f64>,
 }
 
 impl AdapterArgs {
     /// Returns file and scale, if there is an adapter.
-    pub(super) fn adapter(&self) -> Option<(&Path, f64)> {
-        self.adapter.as_deref().map(|path| (path, self.adapter_scale))
+    pub(super) fn adapter(&self) -> anyhow::Result<Option<(&Path, f64)>> {
+        let Some(path) = self.adapter.as_deref() else {
+            return Ok(None);
+        };
+        let scale = match self.adapter_scale {
+            Some(scale) => scale,
+            None => adapter_scale(path)?.unwrap_or(1.0),
+        };
+        Ok(Some((path, scale)))
     }
 }
 

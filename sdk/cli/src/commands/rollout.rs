@@ -128,7 +128,7 @@ pub(crate) fn run(args: &RolloutArgs, stop: &StopFlag) -> anyhow::Result<Outcome
     if !ffmpeg_is_installed() {
         eprintln!("note: without the program ffmpeg (apt-get install ffmpeg) the predicted video becomes a GIF");
     }
-    let settings = settings(args, &params, &model, is_random);
+    let settings = settings(args, &params, &model, is_random)?;
     let mut rows = Vec::new();
     let mut failed = 0;
     for annotation in &annotations {
@@ -309,14 +309,19 @@ fn load(
     Ok((model.load(options, device)?, folder.is_random()))
 }
 
-fn settings(args: &RolloutArgs, params: &InferenceParams, model: &Predict, random_weights: bool) -> RolloutSettings {
+fn settings(
+    args: &RolloutArgs,
+    params: &InferenceParams,
+    model: &Predict,
+    random_weights: bool,
+) -> anyhow::Result<RolloutSettings> {
     let spec = model.spec();
-    RolloutSettings {
+    Ok(RolloutSettings {
         checkpoint: args.checkpoint.clone(),
         model: spec.name.clone(),
         random_weights,
         dtype: args.dtype.clone(),
-        adapter: args.adapter.adapter().map(|(path, scale)| (path.to_owned(), scale)),
+        adapter: args.adapter.adapter()?.map(|(path, scale)| (path.to_owned(), scale)),
         seam: args.seam.seam().name().to_owned(),
         feedback: args.feedback.name().to_owned(),
         num_steps: model.config().sampler.num_steps,
@@ -334,7 +339,7 @@ fn settings(args: &RolloutArgs, params: &InferenceParams, model: &Predict, rando
         action_scaler: params.action_scaler,
         gripper_scale: params.gripper_scale,
         single_chunk: params.single_chunk,
-    }
+    })
 }
 
 fn print_json(row: &Row) -> anyhow::Result<()> {

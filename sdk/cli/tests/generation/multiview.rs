@@ -144,7 +144,7 @@ fn mistakes_about_a_drive_are_told_before_any_work() {
     write("view.json", json!({ "name": "a", "prompt": "p", "front_left": front }));
     write(
         "control.json",
-        json!({ "name": "a", "prompt": "p", "front_wide": front, "control_weight": 1 }),
+        json!({ "name": "a", "prompt": "p", "front_wide": front, "control_path": "c.mp4" }),
     );
     write(
         "gone.json",
@@ -154,7 +154,7 @@ fn mistakes_about_a_drive_are_told_before_any_work() {
     let right = json!({ "name": "a", "prompt": "drive through the rain", "front_wide": front });
     let request = |name: &str| format!("{DRIVE} --request {name}");
     refused(path, &request("view.json"), &["front_left", "front_wide, cross_right"]);
-    refused(path, &request("control.json"), &["control_weight", "Transfer"]);
+    refused(path, &request("control.json"), &["control_path", "Transfer"]);
     refused(path, &request("gone.json"), &["gone.png"]);
     // A GIF knows its frame rate, a folder of pictures does not.
     let tiny = "generate --checkpoint drive --resolution 32,48 --frames 5 --steps 1 --format gif --fps 10";

@@ -148,7 +148,7 @@ fn actions_written_down_become_the_video_of_their_annotation() {
     );
     refused(
         path,
-        &format!("{generate} {written} --name ../a"),
+        &format!("{generate} --action actions.json --input first.png --name ../a"),
         &["../a", "without `/`"],
     );
     refused(path, &format!("{generate} --action actions.json"), &["--input"]);
@@ -202,9 +202,9 @@ fn a_random_checkpoint_plays_one_frame_per_action() {
         (&true.into(), &first["seconds_per_chunk"])
     );
     refused(path, &format!("{rollout} --steps 2"), &["num_steps", "--overwrite"]);
-    std::fs::create_dir(path.join("other")).unwrap();
-    std::fs::copy(path.join("bridge/annotation/7.json"), path.join("other/7.json")).unwrap();
-    let same_name = rollout.replace("bridge/annotation/7.json", "other/7.json");
+    std::fs::create_dir(path.join("bridge/other")).unwrap();
+    std::fs::copy(path.join("bridge/annotation/7.json"), path.join("bridge/other/7.json")).unwrap();
+    let same_name = rollout.replace("annotation/7.json", "other/7.json");
     refused(path, &format!("{same_name} --steps 1"), &["other/7.json", "--out"]);
     let anew = lines(&succeeds(path, &format!("{rollout} --steps 1 --json --overwrite"))).remove(0);
     assert_eq!(anew["skipped"], false);

@@ -187,7 +187,7 @@ fn files_that_are_no_requests_are_named() {
         ("a.yml", "name: a\nsede: 1", "`seed`"),
         ("a.yaml", "name: a\nname: b", "duplicate"),
         ("a.yaml", "", "invalid type: null"),
-        ("a.yaml", NESTED_ALIASES, "alias"),
+        ("a.yaml", NESTED_ALIASES, "budget"),
         ("a.json", "{", "EOF"),
         ("a.json", "3", "invalid type"),
         ("a.json", r#"{"samples": 3}"#, "`samples`"),

@@ -3,6 +3,7 @@
 //! Source: `cosmos_predict2/action_conditioned_config.py@687da63`.
 //! Differs:
 //! - keys that are missing have the values of the published example, not those of the script (guidance 0, not 7)
+//! - without `save_fps`, videos are saved at the rate of the recording, not at 20 frames per second
 //! - without `end`, all annotations are taken, not the first 100
 //! - unknown keys are refused
 

@@ -238,7 +238,7 @@ fn open_workshop<'a>(
     Ok(Workshop {
         args,
         formats,
-        generator: checkpoint.load(args.networks.adapter.adapter(), dtype, device)?,
+        generator: checkpoint.load(args.networks.adapter.adapter()?, dtype, device)?,
         encoded,
         text_width,
         prompts: Projected::default(),
