@@ -28,7 +28,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("index_nested_deeply", "recursion limit"),
     ("index_not_utf8", "invalid unicode"),
     ("integers_for_weights.pt", "element type I32"),
-    ("integers_for_weights.safetensors", "element type integer"),
+    ("integers_for_weights.safetensors", "element type I64"),
     ("key_not_utf8.pt", "utf-8"),
     ("metadata_named_twice.safetensors", "`config` occurs twice"),
     ("negative_shape.safetensors", "invalid value"),
