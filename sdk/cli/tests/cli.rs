@@ -1,6 +1,7 @@
 //! What the command promises: one clear message and an exit code for every mistake, and nothing lost by a kill.
 
 mod generation;
+mod inspection;
 mod rollouts;
 mod untrained;
 mod weights;

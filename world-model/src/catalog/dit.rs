@@ -3,10 +3,13 @@
 //! Shapes do not show everything. Assumed are patches of 2x2 latent pixels, as many latent channels in as out, and four
 //! actions per latent frame where the columns allow it, though a network of the older class may have such columns too; time scale and rotary stretch are those of the base model.
 
+use burn::tensor::Device;
+
 use super::error::RecognizeError;
 use super::model::SamplerPreset;
 use super::released::released_models;
 use super::shapes::Shapes;
+use crate::checkpoint::{CheckpointSource, KeyMap, LoadReport, compare};
 use crate::dit::{
     ActionConfig, ActionGrouping, CameraConfig, ConditioningConfig, DitConfig, ImageContextConfig, ViewsConfig,
 };
@@ -20,18 +23,23 @@ const ACTIONS_PER_FRAME: usize = 4;
 /// Most cameras that are believed; released networks know seven.
 const MAX_CAMERAS: usize = 64;
 
-/// Returns whether there is a diffusion transformer at all.
+/// Returns whether there is a diffusion transformer at all; one of its tensors may be missing.
 pub(super) fn is_transformer(shapes: &Shapes<'_>) -> bool {
-    shapes.has("x_embedder.proj.weight") && shapes.has("t_embedding_norm.weight")
+    let typical = [
+        "x_embedder.proj.weight",
+        "t_embedding_norm.weight",
+        "blocks.0.adaln_modulation_self_attn.linear_1.weight",
+    ];
+    typical.iter().filter(|tensor| shapes.has(tensor)).count() > 1
 }
 
 /// Reads the sizes off the shapes.
 pub(super) fn config(shapes: &Shapes<'_>) -> Result<DitConfig, RecognizeError> {
     let [model_channels, columns] = shapes.sizes("x_embedder.proj.weight")?;
-    let [head_dim] = shapes.sizes("blocks.0.self_attn.q_norm.weight")?;
-    let [_, crossattn_emb_channels] = shapes.sizes("blocks.0.cross_attn.k_proj.weight")?;
-    let [hidden, _] = shapes.sizes("blocks.0.mlp.layer1.weight")?;
-    let [adaln_lora_dim, _] = shapes.sizes("blocks.0.adaln_modulation_self_attn.linear_1.weight")?;
+    let [head_dim] = shapes.sizes_in_any("blocks.", ".self_attn.q_norm.weight")?;
+    let [_, crossattn_emb_channels] = shapes.sizes_in_any("blocks.", ".cross_attn.k_proj.weight")?;
+    let [hidden, _] = shapes.sizes_in_any("blocks.", ".mlp.layer1.weight")?;
+    let [adaln_lora_dim, _] = shapes.sizes_in_any("blocks.", ".adaln_modulation_self_attn.linear_1.weight")?;
     let [patch_outputs, _] = shapes.sizes("final_layer.linear.weight")?;
     let projection: Option<[usize; 2]> = shapes.optional("crossattn_proj.weight")?;
 
@@ -124,6 +132,18 @@ pub(super) fn released(config: &DitConfig) -> Vec<super::ReleasedModel> {
     models
         .retain(|model| !matches!(model.sampler, SamplerPreset::Stream(_)) && traces(&model.network) == traces(config));
     models
+}
+
+/// Returns the released model that shares most tensors with a checkpoint, and what becomes of each; none where few fit.
+pub(super) fn closest(source: &CheckpointSource, device: &Device) -> Option<(super::ReleasedModel, LoadReport)> {
+    let key_map = KeyMap::dit(source);
+    let reports = released_models().into_iter().filter_map(|model| {
+        let report = compare(&model.network.init(device), source, &key_map).ok()?;
+        Some((model, report))
+    });
+    let left_over = |report: &LoadReport| report.missing.len() + report.unused.len() + report.mismatched.len();
+    let (model, report) = reports.min_by_key(|(_, report)| left_over(report))?;
+    (report.loaded.len() > left_over(&report)).then_some((model, report))
 }
 
 /// Returns a config in which everything is the same that leaves no trace in the shapes of the weights.

@@ -51,7 +51,7 @@ pub enum RecognizeError {
         location: String,
         /// What it looks like.
         network: &'static str,
-        /// The tensor, under the name that it has in this library.
+        /// The tensor, under the name that the file would have for it.
         tensor: String,
     },
     /// A tensor has a shape that the network can't have.
@@ -63,7 +63,7 @@ pub enum RecognizeError {
         location: String,
         /// What it looks like.
         network: &'static str,
-        /// The tensor, under the name that it has in this library.
+        /// The tensor, under the name that the file has for it.
         tensor: String,
         /// What was expected.
         expected: &'static str,
@@ -102,6 +102,13 @@ pub enum RecognizeError {
         /// What is wrong with the config.
         source: Box<PipelineError>,
     },
+}
+
+impl RecognizeError {
+    /// Returns whether the checkpoint is a network that is known, but not whole or not possible.
+    pub fn is_damage(&self) -> bool {
+        !matches!(self, Self::Unknown { .. })
+    }
 }
 
 fn examples(found: &[String]) -> String {

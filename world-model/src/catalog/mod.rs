@@ -18,4 +18,4 @@ mod variant;
 pub use error::{NoPublicWeights, RecognizeError, UnknownModel};
 pub use model::{Given, HubFile, ReleasedModel, SamplerPreset, Verification};
 pub use released::{released_models, text_encoder_weights, vae_weights};
-pub use variant::{ControlNetwork, Recognized, Transformer, recognize};
+pub use variant::{ControlNetwork, Recognized, Transformer, compare_with_closest, recognize};

@@ -210,6 +210,17 @@ fn a_control_network_is_told_from_a_transformer() {
         panic!("taken for something else");
     };
     assert_eq!(control.embedder_columns, Some(520));
+    assert!(control.family().expect("a released one").starts_with("general"));
+    let family = |embedder_columns| {
+        ControlNetwork {
+            embedder_columns,
+            ..control
+        }
+        .family()
+    };
+    assert_eq!(family(Some(772)), Some("auto/multiview"));
+    assert!(family(Some(72)).is_some_and(|family| family.starts_with("AgiBot")));
+    assert_eq!((family(Some(71)), family(None)), (None, None));
     assert!(!control.image_context && !control.input_hint_block && !control.cross_view);
 }
 
@@ -239,9 +250,62 @@ fn a_transformer_with_a_hole_names_what_is_missing() {
     let source = CheckpointSource::from_bytes("half", bytes).unwrap();
     let message = recognize(&source).expect_err("no blocks").to_string();
     assert!(
-        message.contains("diffusion transformer") && message.contains("blocks.0.self_attn.q_norm"),
+        message.contains("diffusion transformer") && message.contains("`net.blocks.0.self_attn.q_norm.weight`"),
         "{message}"
     );
+}
+
+/// Returns the weights of a network, one tensor under another name of the same length.
+fn renamed(config: &DitConfig, from: &str, to: &str) -> CheckpointSource {
+    let network = config.init(&Device::flex());
+    let writer = CheckpointWriter::new(SaveDtype::Bf16).with_module("net.", &network, &KeyMap::dit_nvidia());
+    let mut bytes = writer.to_bytes();
+    let start = bytes.windows(from.len()).position(|window| window == from.as_bytes());
+    let start = start.expect("a key of the network");
+    bytes[start..start + to.len()].copy_from_slice(to.as_bytes());
+    CheckpointSource::from_bytes("renamed", bytes).expect("a valid file")
+}
+
+#[test]
+fn a_block_without_a_tensor_does_not_hide_the_network() {
+    let source = renamed(&DitConfig::tiny(), "blocks.0.mlp.layer1.", "blocks.0.mlp.layerX.");
+    let Recognized::Transformer(found) = recognize(&source).expect("sizes from the other block") else {
+        panic!("taken for something else");
+    };
+    assert_eq!(found.config.mlp_channels(), DitConfig::tiny().mlp_channels());
+    let report = Recognized::Transformer(found).compare(&source, &Device::flex());
+    let report = report.expect("comparable").expect("a network");
+    assert_eq!(report.missing, ["net.blocks.0.mlp.layer1.weight"]);
+    assert_eq!(report.unused, ["net.blocks.0.mlp.layerX.weight"]);
+}
+
+#[test]
+fn a_transformer_without_its_embedding_is_told_as_one() {
+    let source = renamed(&DitConfig::tiny(), "net.x_embedder.proj.1.", "net.x_embedder.proj.X.");
+    let error = recognize(&source).expect_err("no columns");
+    assert!(
+        error.is_damage() && error.to_string().contains("`net.x_embedder.proj.1.weight`"),
+        "{error}"
+    );
+    // No released model is so narrow.
+    assert!(compare_with_closest(&source, &Device::flex()).is_none());
+}
+
+#[test]
+fn a_text_embedding_is_recognised() {
+    let tokens = burn::tensor::Tensor::<2>::zeros([3, 40], &Device::flex());
+    let bytes = CheckpointWriter::new(SaveDtype::F32)
+        .with_tensor("text_embedding", &tokens)
+        .with_metadata("prompt", "push the cube")
+        .to_bytes();
+    let source = CheckpointSource::from_bytes("prompt", bytes).expect("a valid file");
+    match recognize(&source).expect("an embedding") {
+        Recognized::TextEmbedding(header) => assert_eq!(
+            (header.prompt.as_str(), header.shape.as_slice()),
+            ("push the cube", [3, 40].as_slice())
+        ),
+        other => panic!("taken for {other:?}"),
+    }
 }
 
 #[test]

@@ -4,13 +4,13 @@ use burn::tensor::Device;
 
 use super::error::RecognizeError;
 use super::model::ReleasedModel;
-use super::shapes::Shapes;
+use super::shapes::{Shapes, StoredNames};
 use super::{dit, text_encoder, vae};
 use crate::checkpoint::{CheckpointError, CheckpointSource, KeyMap, LoadReport, compare};
 use crate::dit::DitConfig;
 use crate::judge::JudgeNetworkConfig;
 use crate::pipeline::PredictConfig;
-use crate::text_encoder::TextEncoderConfig;
+use crate::text_encoder::{TextEmbedding, TextEmbeddingHeader, TextEncoderConfig};
 use crate::vae::WanVaeConfig;
 
 /// Names that the message about an unknown checkpoint lists.
@@ -35,6 +35,8 @@ pub enum Recognized {
     World(Box<PredictConfig>),
     /// A judge of Worldloop.
     Judge(Box<JudgeNetworkConfig>),
+    /// The embedding of a prompt.
+    TextEmbedding(TextEmbeddingHeader),
 }
 
 /// A diffusion transformer in a checkpoint.
@@ -60,6 +62,18 @@ pub struct ControlNetwork {
     pub cross_view: bool,
 }
 
+impl ControlNetwork {
+    /// Returns the folder of Transfer2.5 whose networks have such an embedder; none where no released one has.
+    pub fn family(&self) -> Option<&'static str> {
+        match self.embedder_columns? {
+            520 => Some("general (edge, depth, blur, seg)"),
+            772 => Some("auto/multiview"),
+            72 => Some("AgiBot (three cameras of a robot)"),
+            _ => None,
+        }
+    }
+}
+
 /// Says which network the tensors of a checkpoint make up. Only names and shapes are looked at.
 ///
 /// # Errors
@@ -80,21 +94,24 @@ pub fn recognize(source: &CheckpointSource) -> Result<Recognized, RecognizeError
     if let Some(recognized) = by_config(source)? {
         return Ok(recognized);
     }
+    if let Some(header) = TextEmbedding::header_of(source) {
+        return Ok(Recognized::TextEmbedding(header));
+    }
     if let Some(control) = control_network(source) {
         return Ok(Recognized::Control(control));
     }
-    let shapes = Shapes::new(source, &KeyMap::dit(source), "diffusion transformer");
+    let shapes = Shapes::new(source, KeyMap::dit(source), "diffusion transformer");
     if dit::is_transformer(&shapes) {
         let config = dit::config(&shapes)?;
         let released = dit::released(&config);
         let config = released.first().map_or(config, |model| model.network.clone());
         return Ok(Recognized::Transformer(Box::new(Transformer { config, released })));
     }
-    let shapes = Shapes::new(source, &KeyMap::vae(source), "video VAE");
+    let shapes = Shapes::new(source, KeyMap::vae(source), "video VAE");
     if vae::is_vae(&shapes) {
         return Ok(Recognized::Vae(vae::config(&shapes)?));
     }
-    let shapes = Shapes::new(source, &KeyMap::text_encoder(), "text encoder");
+    let shapes = Shapes::new(source, KeyMap::text_encoder(), "text encoder");
     if text_encoder::is_text_encoder(&shapes) {
         return Ok(Recognized::TextEncoder(text_encoder::config(&shapes)?));
     }
@@ -143,20 +160,47 @@ fn control_network(source: &CheckpointSource) -> Option<ControlNetwork> {
 impl Recognized {
     /// Compares the checkpoint with the network that it was recognised as; nothing is read but names and shapes.
     ///
-    /// There is no answer for control networks.
+    /// Keys that are missing have the prefix of the others. There is no answer for control networks and text embeddings.
     ///
     /// # Errors
     /// [`CheckpointError::Ambiguous`].
     pub fn compare(&self, source: &CheckpointSource, device: &Device) -> Result<Option<LoadReport>, CheckpointError> {
-        match self {
+        let (report, key_map) = match self {
             Self::Transformer(transformer) => {
-                compare(&transformer.config.init(device), source, &KeyMap::dit(source)).map(Some)
+                let key_map = KeyMap::dit(source);
+                (compare(&transformer.config.init(device), source, &key_map)?, key_map)
             }
-            Self::Control(_) => Ok(None),
-            Self::Vae(config) => compare(&config.init(device), source, &KeyMap::vae(source)).map(Some),
-            Self::TextEncoder(config) => compare(&config.init(device), source, &KeyMap::text_encoder()).map(Some),
-            Self::World(config) => compare(&config.init(device), source, &KeyMap::identity()).map(Some),
-            Self::Judge(config) => compare(&config.init(device), source, &KeyMap::identity()).map(Some),
-        }
+            Self::Vae(config) => {
+                let key_map = KeyMap::vae(source);
+                (compare(&config.init(device), source, &key_map)?, key_map)
+            }
+            Self::TextEncoder(config) => {
+                let key_map = KeyMap::text_encoder();
+                (compare(&config.init(device), source, &key_map)?, key_map)
+            }
+            Self::World(config) => {
+                let key_map = KeyMap::identity();
+                (compare(&config.init(device), source, &key_map)?, key_map)
+            }
+            Self::Judge(config) => {
+                let key_map = KeyMap::identity();
+                (compare(&config.init(device), source, &key_map)?, key_map)
+            }
+            Self::Control(_) | Self::TextEmbedding(_) => return Ok(None),
+        };
+        Ok(Some(with_prefix(report, source, key_map)))
     }
+}
+
+/// Compares a transformer whose sizes could not be read off its tensors with the released model that shares most of them;
+/// none where few fit. Nothing is read but names and shapes.
+pub fn compare_with_closest(source: &CheckpointSource, device: &Device) -> Option<(ReleasedModel, LoadReport)> {
+    let (model, report) = dit::closest(source, device)?;
+    Some((model, with_prefix(report, source, KeyMap::dit(source))))
+}
+
+fn with_prefix(report: LoadReport, source: &CheckpointSource, key_map: KeyMap) -> LoadReport {
+    let names = StoredNames::new(source, key_map);
+    let missing = report.missing.iter().map(|key| names.with_prefix(key)).collect();
+    LoadReport { missing, ..report }
 }

@@ -19,8 +19,8 @@ pub enum StoredDtype {
     F16,
     /// bfloat16.
     Bf16,
-    /// Anything that is not a weight: integers, booleans, packed formats.
-    Other,
+    /// Anything that is not a weight, by the name that the file has for it: integers, booleans, packed formats.
+    Other(&'static str),
 }
 
 /// Chooses the element type that weights are saved in.
@@ -70,6 +70,11 @@ impl SaveDtype {
 }
 
 impl StoredDtype {
+    /// Returns whether weights can have this element type.
+    pub fn is_weight(self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+
     /// Converts little-endian bytes to bfloat16: unchanged where that is what they are, rounded to nearest even elsewhere.
     pub(super) fn decode_bf16(self, bytes: &[u8]) -> Option<Vec<bf16>> {
         match self {
@@ -77,7 +82,7 @@ impl StoredDtype {
             Self::F16 => Some(elements(bytes, |raw| bf16::from_f32(f16::from_le_bytes(raw).to_f32()))),
             Self::F32 => Some(elements(bytes, |raw| bf16::from_f32(f32::from_le_bytes(raw)))),
             Self::F64 => Some(elements(bytes, |raw| bf16::from_f32(f64::from_le_bytes(raw) as f32))),
-            Self::Other => None,
+            Self::Other(_) => None,
         }
     }
 
@@ -88,7 +93,7 @@ impl StoredDtype {
             Self::Bf16 => Some(elements(bytes, |raw| f16::from_f32(bf16::from_le_bytes(raw).to_f32()))),
             Self::F32 => Some(elements(bytes, |raw| f16::from_f32(f32::from_le_bytes(raw)))),
             Self::F64 => Some(elements(bytes, |raw| f16::from_f32(f64::from_le_bytes(raw) as f32))),
-            Self::Other => None,
+            Self::Other(_) => None,
         }
     }
 
@@ -99,7 +104,7 @@ impl StoredDtype {
             Self::F32 => elements(bytes, f32::from_le_bytes),
             Self::F16 => elements(bytes, |raw| f16::from_le_bytes(raw).to_f32()),
             Self::Bf16 => elements(bytes, |raw| bf16::from_le_bytes(raw).to_f32()),
-            Self::Other => return None,
+            Self::Other(_) => return None,
         })
     }
 }
@@ -111,7 +116,7 @@ impl fmt::Display for StoredDtype {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
-            Self::Other => "other",
+            Self::Other(name) => name,
         })
     }
 }
@@ -123,7 +128,25 @@ impl From<safetensors::Dtype> for StoredDtype {
             safetensors::Dtype::F32 => Self::F32,
             safetensors::Dtype::F16 => Self::F16,
             safetensors::Dtype::BF16 => Self::Bf16,
-            _ => Self::Other,
+            safetensors::Dtype::BOOL => Self::Other("BOOL"),
+            safetensors::Dtype::F4 => Self::Other("F4"),
+            safetensors::Dtype::F6_E2M3 => Self::Other("F6_E2M3"),
+            safetensors::Dtype::F6_E3M2 => Self::Other("F6_E3M2"),
+            safetensors::Dtype::F8_E5M2 => Self::Other("F8_E5M2"),
+            safetensors::Dtype::F8_E4M3 => Self::Other("F8_E4M3"),
+            safetensors::Dtype::F8_E8M0 => Self::Other("F8_E8M0"),
+            safetensors::Dtype::F8_E4M3FNUZ => Self::Other("F8_E4M3FNUZ"),
+            safetensors::Dtype::F8_E5M2FNUZ => Self::Other("F8_E5M2FNUZ"),
+            safetensors::Dtype::C64 => Self::Other("C64"),
+            safetensors::Dtype::U8 => Self::Other("U8"),
+            safetensors::Dtype::U16 => Self::Other("U16"),
+            safetensors::Dtype::U32 => Self::Other("U32"),
+            safetensors::Dtype::U64 => Self::Other("U64"),
+            safetensors::Dtype::I8 => Self::Other("I8"),
+            safetensors::Dtype::I16 => Self::Other("I16"),
+            safetensors::Dtype::I32 => Self::Other("I32"),
+            safetensors::Dtype::I64 => Self::Other("I64"),
+            _ => Self::Other("unknown"),
         }
     }
 }
@@ -136,15 +159,15 @@ impl From<pytorch_reader::DType> for StoredDtype {
             DType::F32 => Self::F32,
             DType::F16 => Self::F16,
             DType::BF16 => Self::Bf16,
-            DType::I64
-            | DType::I32
-            | DType::I16
-            | DType::I8
-            | DType::U64
-            | DType::U32
-            | DType::U16
-            | DType::U8
-            | DType::Bool => Self::Other,
+            DType::I64 => Self::Other("I64"),
+            DType::I32 => Self::Other("I32"),
+            DType::I16 => Self::Other("I16"),
+            DType::I8 => Self::Other("I8"),
+            DType::U64 => Self::Other("U64"),
+            DType::U32 => Self::Other("U32"),
+            DType::U16 => Self::Other("U16"),
+            DType::U8 => Self::Other("U8"),
+            DType::Bool => Self::Other("BOOL"),
         }
     }
 }
@@ -177,7 +200,8 @@ mod tests {
 
     #[test]
     fn integers_are_not_weights() {
-        assert_eq!(StoredDtype::from(safetensors::Dtype::U8), StoredDtype::Other);
-        assert!(StoredDtype::Other.decode(&[1, 2, 3, 4]).is_none());
+        let bytes = StoredDtype::from(safetensors::Dtype::U8);
+        assert_eq!(bytes.to_string(), "U8");
+        assert!(!bytes.is_weight() && bytes.decode(&[1, 2, 3, 4]).is_none());
     }
 }

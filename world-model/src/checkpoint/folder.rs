@@ -49,7 +49,7 @@ pub(super) fn open(path: &Path) -> Result<CheckpointSource, CheckpointError> {
 }
 
 /// Returns whether a file is one of those that make up a distributed checkpoint of PyTorch.
-pub(super) fn is_distributed_part(path: &Path) -> bool {
+pub(crate) fn is_distributed_part(path: &Path) -> bool {
     let is_metadata = path.file_name().is_some_and(|name| name == DISTRIBUTED_METADATA);
     is_metadata || path.extension().is_some_and(|extension| extension == "distcp")
 }

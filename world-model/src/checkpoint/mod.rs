@@ -37,6 +37,7 @@ mod tests;
 pub use adapter::{AdapterError, adapter_scale, merge_adapter};
 pub use dtype::{SaveDtype, StoredDtype};
 pub use error::CheckpointError;
+pub(crate) use folder::is_distributed_part;
 pub use key_map::KeyMap;
 pub use load::{compare, load_as, load_into, load_matching};
 pub use report::{LoadReport, ShapeMismatch};

@@ -233,7 +233,7 @@ impl CheckpointSource {
             key: key.to_string(),
             available: self.keys().take(3).map(str::to_string).collect(),
         })?;
-        if tensor.dtype == StoredDtype::Other {
+        if !tensor.dtype.is_weight() {
             return Err(self.element_type(key, tensor));
         }
         let read_error = |source: io::Error| self.unreadable(key, source);
@@ -259,14 +259,10 @@ impl CheckpointSource {
     }
 
     fn element_type(&self, key: &str, tensor: &StoredTensor) -> CheckpointError {
-        let dtype = match &tensor.origin {
-            Origin::Pytorch(tensor) => format!("{:?}", tensor.dtype()),
-            Origin::Blob { .. } => "integer, boolean or packed".to_string(),
-        };
         CheckpointError::ElementType {
             location: self.location.clone(),
             key: key.to_string(),
-            dtype,
+            dtype: tensor.dtype.to_string(),
         }
     }
 }

@@ -7,12 +7,16 @@ use burn::module::Module;
 /// Bytes that a program takes beside weights and activations: code, buffers of the backend, memory not yet given back.
 pub const OVERHEAD_BYTES: u64 = 256 << 20;
 
-/// A stage of a generation; its networks are not needed by the others.
+/// A stage of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Stage {
     /// Prompts to embeddings.
     TextEncoder,
+    /// Weights from their files.
+    Load,
+    /// Embeddings to keys and values of the transformer.
+    TextProjection,
     /// Given frames to latents.
     VaeEncode,
     /// One evaluation of the transformer after the other.
@@ -21,7 +25,7 @@ pub enum Stage {
     VaeDecode,
 }
 
-/// Element type of the weights and of the residual stream.
+/// Element type of the weights and of the residual stream of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// bfloat16, as released.
@@ -35,9 +39,9 @@ pub enum Precision {
 pub struct StageMemory {
     /// The stage.
     pub stage: Stage,
-    /// Bytes of its weights.
+    /// Bytes of the weights that are there, those of other stages included.
     pub weights: u64,
-    /// Bytes of the largest set of activations that lives at once.
+    /// Bytes of the largest set of activations that lives at once, with what is kept for later stages.
     pub activations: u64,
 }
 
@@ -58,6 +62,8 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Self::TextEncoder => "text encoder",
+            Self::Load => "load",
+            Self::TextProjection => "text projection",
             Self::VaeEncode => "VAE encode",
             Self::Denoise => "denoise",
             Self::VaeDecode => "VAE decode",

@@ -1,7 +1,8 @@
 //! A prompt through the text encoder.
 //!
 //! The states between the layers are kept for the embedding, which is as large as all of them. In a layer, residual
-//! stream, gate and hidden layer live at once; in bfloat16, the widest weight is copied to float32 for its product.
+//! stream, gate and hidden layer live at once; in bfloat16, the widest weight is copied to float32 for its product. Embeddings that are
+//! done wait beside the weights, as long as there are prompts.
 
 use burn::tensor::Device;
 

@@ -6,6 +6,9 @@
 //! attention in the middle holds three matrices of scores between all positions of a latent frame, for every frame at
 //! once. The widest of these moments is the peak; the whole video comes on top, twice, because its axes are moved.
 //!
+//! Views go through one after the other, and the videos of those that are done wait for the last. Then all are joined and taken apart
+//! into frames: three copies of them at once.
+//!
 //! In pieces of a few latent frames, every causal convolution keeps the two input frames that it saw last, and puts them in
 //! front of the next piece.
 
@@ -19,6 +22,9 @@ const F32_BYTES: u64 = 4;
 
 /// Frames that a causal convolution remembers.
 const KEPT_FRAMES: usize = 2;
+
+/// Copies of the videos while they are joined and taken apart into frames.
+const VIDEO_COPIES: u64 = 3;
 
 /// What is encoded or decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,40 +41,36 @@ pub struct VaeShape {
 
 /// Returns the memory of encoding a clip.
 pub fn vae_encode_memory(config: &WanVaeConfig, shape: VaeShape, device: &Device) -> StageMemory {
-    let levels = Levels { config, shape };
-    memory(Stage::VaeEncode, config, &levels, config.num_res_blocks, device)
+    StageMemory {
+        stage: Stage::VaeEncode,
+        weights: network_bytes(&config.init(device), Precision::F32),
+        activations: vae_encode_activations(config, shape, 1),
+    }
 }
 
 /// Returns the memory of decoding a clip.
 pub fn vae_decode_memory(config: &WanVaeConfig, shape: VaeShape, device: &Device) -> StageMemory {
-    let levels = Levels { config, shape };
-    // A decoder level has one block more.
-    memory(Stage::VaeDecode, config, &levels, config.num_res_blocks + 1, device)
+    StageMemory {
+        stage: Stage::VaeDecode,
+        weights: network_bytes(&config.init(device), Precision::F32),
+        activations: vae_decode_activations(config, shape, 1),
+    }
 }
 
-fn memory(
-    stage: Stage,
-    config: &WanVaeConfig,
-    levels: &Levels<'_>,
-    blocks_per_level: usize,
-    device: &Device,
-) -> StageMemory {
-    let coarsest = config.dim_mult.len() - 1;
-    let widest = (0..=coarsest)
-        .flat_map(|level| [levels.residual(level), levels.step(level)])
-        .chain([levels.attention(coarsest)])
-        .max()
-        .unwrap_or(0);
-    let kept = if levels.is_whole() {
-        0
-    } else {
-        levels.kept(blocks_per_level)
-    };
-    StageMemory {
-        stage,
-        weights: network_bytes(&config.init(device), Precision::F32),
-        activations: F32_BYTES * (widest + kept) + 2 * levels.video_bytes(),
-    }
+/// Returns the bytes of the largest set of activations while so many views of a shape are encoded.
+pub fn vae_encode_activations(config: &WanVaeConfig, shape: VaeShape, views: usize) -> u64 {
+    let levels = Levels { config, shape };
+    // The given frames of all views are there from the start.
+    levels.activations(config.num_res_blocks) + (views as u64 - 1) * levels.video_bytes()
+}
+
+/// Returns the bytes of the largest set of activations while so many views of a shape are decoded and made frames.
+pub fn vae_decode_activations(config: &WanVaeConfig, shape: VaeShape, views: usize) -> u64 {
+    let levels = Levels { config, shape };
+    let (views, video) = (views as u64, levels.video_bytes());
+    // A decoder level has one block more.
+    let last_view = levels.activations(config.num_res_blocks + 1) + (views - 1) * video;
+    last_view.max(VIDEO_COPIES * views * video)
 }
 
 /// Sizes of the levels of a network, the finest first.
@@ -78,6 +80,22 @@ struct Levels<'a> {
 }
 
 impl Levels<'_> {
+    /// Bytes of the largest set of activations that lives at once.
+    fn activations(&self, blocks_per_level: usize) -> u64 {
+        let coarsest = self.config.dim_mult.len() - 1;
+        let widest = (0..=coarsest)
+            .flat_map(|level| [self.residual(level), self.step(level)])
+            .chain([self.attention(coarsest)])
+            .max()
+            .unwrap_or(0);
+        let kept = if self.is_whole() {
+            0
+        } else {
+            self.kept(blocks_per_level)
+        };
+        F32_BYTES * (widest + kept) + 2 * self.video_bytes()
+    }
+
     fn is_whole(&self) -> bool {
         self.shape.latent_frames_at_once >= self.shape.latent_frames
     }

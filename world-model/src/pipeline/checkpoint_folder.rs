@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use super::random_checkpoint::RANDOM_MARK;
 use super::released_error::ReleasedError;
 use crate::catalog::{RecognizeError, Recognized, Transformer, recognize};
-use crate::checkpoint::CheckpointSource;
-use crate::text_encoder::TextEmbedding;
+use crate::checkpoint::{CheckpointError, CheckpointSource, is_distributed_part};
 use crate::vae::WanVaeConfig;
 
 /// Folders inside folders that are looked through.
@@ -29,6 +28,8 @@ pub struct CheckpointFolder {
     vaes: Vec<(PathBuf, WanVaeConfig)>,
     empty_prompts: Vec<PathBuf>,
     embeddings: Vec<PathBuf>,
+    /// Raw checkpoints of training, in pieces.
+    distributed: Vec<PathBuf>,
     /// What else there is, in words.
     others: Vec<String>,
     is_random: bool,
@@ -73,7 +74,8 @@ impl CheckpointFolder {
     /// Given the file of a transformer, the VAE and the text embedding are looked for in the folders above it.
     ///
     /// # Errors
-    /// [`ReleasedError::Read`], [`ReleasedError::TooManyFiles`], and the errors of damaged files.
+    /// [`ReleasedError::Read`], [`ReleasedError::TooManyFiles`], the errors of damaged files, and
+    /// [`CheckpointError::Distributed`] where the only transformer is one in the pieces that training saves.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReleasedError> {
         let path = path.as_ref();
         let mut folder = Self {
@@ -82,6 +84,7 @@ impl CheckpointFolder {
             vaes: Vec::new(),
             empty_prompts: Vec::new(),
             embeddings: Vec::new(),
+            distributed: Vec::new(),
             others: Vec::new(),
             is_random: false,
         };
@@ -93,7 +96,29 @@ impl CheckpointFolder {
             folder.add(path)?;
             folder.add_from_above(path)?;
         }
-        Ok(folder)
+        // Training saves the network beside the states of optimizer and scheduler.
+        let is_network = |path: &&PathBuf| path.file_name().is_some_and(|name| name == "model");
+        let network = folder.distributed.iter().find(is_network);
+        match network.or(folder.distributed.first()) {
+            Some(path) if folder.transformers.is_empty() => {
+                Err(CheckpointError::Distributed { path: path.clone() }.into())
+            }
+            _ => Ok(folder),
+        }
+    }
+
+    /// Lists the files of weights in a folder, and its folders of shards or pieces, whether they can be read or not; a file is
+    /// listed alone. Nothing is opened.
+    ///
+    /// # Errors
+    /// [`ReleasedError::Read`] and [`ReleasedError::TooManyFiles`].
+    pub fn files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, ReleasedError> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            candidates(path, DEPTH)
+        } else {
+            Ok(vec![path.to_path_buf()])
+        }
     }
 
     /// Opens the file of a transformer with a VAE that lies elsewhere, as in a cache where each has its own folder.
@@ -116,12 +141,6 @@ impl CheckpointFolder {
     /// Returns the transformers that were found.
     pub fn transformers(&self) -> &[FoundTransformer] {
         &self.transformers
-    }
-
-    /// Returns the files, or folders of shards, of all transformers and VAEs that were found.
-    pub fn networks(&self) -> impl Iterator<Item = &Path> {
-        let transformers = self.transformers.iter().map(|found| found.path.as_path());
-        transformers.chain(self.vaes.iter().map(|(path, _)| path.as_path()))
     }
 
     /// Returns whether the weights are marked as drawn, not trained.
@@ -210,10 +229,11 @@ impl CheckpointFolder {
                 beside.extend(candidates(&above.join("vae"), 0)?);
             }
             // Other transformers beside this one were not meant.
-            let before = (self.transformers.len(), self.others.len());
+            let before = [self.transformers.len(), self.distributed.len(), self.others.len()];
             self.add_all(&beside)?;
-            self.transformers.truncate(before.0);
-            self.others.truncate(before.1);
+            self.transformers.truncate(before[0]);
+            self.distributed.truncate(before[1]);
+            self.others.truncate(before[2]);
             if !self.vaes.is_empty() {
                 break;
             }
@@ -226,14 +246,16 @@ impl CheckpointFolder {
     }
 
     fn add(&mut self, path: &Path) -> Result<(), ReleasedError> {
-        let source = CheckpointSource::open(path)?;
-        if let Some(prompt) = TextEmbedding::prompt_of(&source) {
-            if prompt.is_empty() {
-                self.empty_prompts.push(path.to_path_buf());
+        let source = match CheckpointSource::open(path) {
+            Ok(source) => source,
+            // What lies beside it may be the same, converted.
+            Err(CheckpointError::Distributed { path }) => {
+                self.others.push(format!("pieces of training in `{}`", path.display()));
+                self.distributed.push(path);
+                return Ok(());
             }
-            self.embeddings.push(path.to_path_buf());
-            return Ok(());
-        }
+            Err(error) => return Err(error.into()),
+        };
         let other = match recognize(&source) {
             Ok(Recognized::Transformer(transformer)) => {
                 let transformer = *transformer;
@@ -243,6 +265,13 @@ impl CheckpointFolder {
             }
             Ok(Recognized::Vae(config)) => {
                 self.vaes.push((path.to_path_buf(), config));
+                return Ok(());
+            }
+            Ok(Recognized::TextEmbedding(header)) => {
+                if header.prompt.is_empty() {
+                    self.empty_prompts.push(path.to_path_buf());
+                }
+                self.embeddings.push(path.to_path_buf());
                 return Ok(());
             }
             Ok(Recognized::Control(_)) => "a control network",
@@ -288,7 +317,7 @@ fn describe(transformer: &Transformer) -> String {
     }
 }
 
-/// Returns the files of weights in a folder, sorted; a folder of shards counts as one.
+/// Returns the files of weights in a folder, sorted; a folder of shards counts as one, and so do the pieces of training.
 fn candidates(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, ReleasedError> {
     let mut found = Vec::new();
     collect(folder, depth, &mut found)?;
@@ -311,6 +340,9 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
     if entries.iter().any(|path| name(path).ends_with(INDEX_SUFFIX)) {
         found.push(folder.to_path_buf());
         return Ok(());
+    }
+    if entries.iter().any(|path| is_distributed_part(path)) {
+        found.push(folder.to_path_buf());
     }
     for path in entries {
         let hidden = name(&path).starts_with('.');

@@ -134,3 +134,26 @@ fn what_is_missing_or_not_meant_is_named() {
     std::fs::write(&transformer, b"PK\x03\x04 broken off").expect("written");
     assert!(message(path).contains("random-tiny"), "{}", message(path));
 }
+
+#[test]
+fn pieces_of_training_are_told_how_to_convert_unless_a_transformer_lies_beside_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    write_random(path, 1);
+    let transformer = path.join(RandomCheckpoint::action_cond_tiny().transformer_file);
+    for pieces in ["", "model", "iter_000010/model"] {
+        let pieces = path.join(pieces);
+        std::fs::create_dir_all(&pieces).expect("writable");
+        std::fs::write(pieces.join(".metadata"), b"\x80\x02").expect("written");
+        std::fs::write(pieces.join("__0_0.distcp"), b"PK\x03\x04").expect("written");
+        let opened = CheckpointFolder::open(path).expect("the converted file is there");
+        assert_eq!(opened.transformers().len(), 1);
+        assert!(CheckpointFolder::files(path).expect("readable").contains(&pieces));
+        std::fs::rename(&transformer, path.join("elsewhere")).expect("moved");
+        let message = CheckpointFolder::open(path).expect_err("in pieces").to_string();
+        assert!(message.contains("convert_distcp_to_pt.py"), "{message}");
+        std::fs::rename(path.join("elsewhere"), &transformer).expect("moved");
+        std::fs::remove_file(pieces.join(".metadata")).expect("removed");
+        std::fs::remove_file(pieces.join("__0_0.distcp")).expect("removed");
+    }
+}

@@ -171,10 +171,12 @@ impl TextEmbedding {
             .save(path)
     }
 
-    /// Returns the prompt of an embedding in a file, and nothing if the file holds something else.
-    pub(crate) fn prompt_of(source: &CheckpointSource) -> Option<&str> {
-        source.shape(TENSOR)?;
-        source.metadata().get(PROMPT).map(String::as_str)
+    /// Returns what an embedding in a file is of, and nothing if the file holds something else.
+    pub(crate) fn header_of(source: &CheckpointSource) -> Option<TextEmbeddingHeader> {
+        Some(TextEmbeddingHeader {
+            shape: source.shape(TENSOR)?.to_vec(),
+            prompt: source.metadata().get(PROMPT)?.clone(),
+        })
     }
 
     /// Says what a file is an embedding of; the embedding itself is not read.

@@ -30,7 +30,7 @@ pub fn checkpoint_fingerprint(source: &CheckpointSource) -> Result<String, Check
         }
         let dtype = source.dtype(key);
         hash.add(format!("{dtype:?}").as_bytes());
-        if dtype != Some(StoredDtype::Other) && shape.iter().product::<usize>() <= READ_NUMBERS {
+        if dtype.is_some_and(StoredDtype::is_weight) && shape.iter().product::<usize>() <= READ_NUMBERS {
             for value in source.read(key)? {
                 hash.add(&value.to_le_bytes());
             }

@@ -11,7 +11,10 @@ use worldloop::world_model::memory::{MemoryPlan, MemoryRefusal, MemoryRequest, O
 use crate::failure::Outcome;
 use crate::table::bytes_text;
 
-/// Computes the memory of each stage of a released model from shapes, and what of precision and order fits.
+/// Computes the memory of each stage of a released model from shapes, and whether it fits with or without the text encoder.
+///
+/// The stages are those of `generate` and `rollout`: the text encoder is dropped before VAE and transformer are read, which stay
+/// together to the end.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  worldloop plan --model predict2.5-2b/post-trained --device-memory 24GB\n  \
@@ -21,7 +24,7 @@ pub(crate) struct PlanArgs {
     /// Name of the model, from `worldloop models`.
     #[arg(long)]
     model: String,
-    /// Memory of the device, with its unit: 24GB, 16GiB, 800MB.
+    /// Memory of the device, with its unit: 24GB, 16GiB, 6500MB.
     #[arg(long, value_parser = parse_bytes)]
     device_memory: u64,
     /// Frames of one view, one more than a multiple of four; what the released pipeline makes by default.
@@ -30,13 +33,19 @@ pub(crate) struct PlanArgs {
     /// Height and width in pixels, as 704,1280; what the released pipeline makes by default.
     #[arg(long, value_delimiter = ',', num_args = 1)]
     size: Option<Vec<usize>>,
-    /// Precision of transformer and text encoder.
+    /// Precision of the transformer [default: bf16]; the text encoder is in bf16 and the VAE in f32.
     #[arg(long)]
     dtype: Option<Dtype>,
     /// Prints one line of JSON.
     #[arg(long)]
     json: bool,
 }
+
+/// Memory that is less than any device has.
+const LEAST_BYTES: f64 = 1e6;
+
+/// Memory that is more than any device has.
+const MOST_BYTES: f64 = 1e15;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Dtype {
@@ -97,19 +106,28 @@ fn request(args: &PlanArgs, model: &ReleasedModel) -> anyhow::Result<MemoryReque
 fn parse_bytes(text: &str) -> Result<u64, String> {
     let expected = || format!("expected a number with a unit, such as 24GB or 16GiB, found {text:?}");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number = digits.trim().parse::<f64>().map_err(|_error| expected())?;
     let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "b" => 1.0,
+        "kb" => 1e3,
         "mb" => 1e6,
         "gb" => 1e9,
         "tb" => 1e12,
+        "kib" => f64::from(1 << 10),
         "mib" => f64::from(1 << 20),
         "gib" => f64::from(1 << 30),
         "tib" => 1024.0 * f64::from(1 << 30),
+        // Nothing is nothing in every unit.
+        "" if number == 0.0 => 1.0,
         _ => return Err(expected()),
     };
-    let bytes = digits.trim().parse::<f64>().ok().map(|number| number * unit);
-    match bytes.filter(|bytes| bytes.is_finite() && (1.0..1e18).contains(bytes)) {
-        Some(bytes) => Ok(bytes as u64),
-        None => Err(expected()),
+    match number * unit {
+        bytes if bytes < 0.0 || bytes.is_nan() => Err(expected()),
+        bytes if bytes < LEAST_BYTES => Err(format!(
+            "{text} is too small: no device has less than 1MB, and the smallest model takes some gigabytes"
+        )),
+        bytes if bytes > MOST_BYTES => Err(format!("{text} is too large: no device has more than 1000TB")),
+        bytes => Ok(bytes as u64),
     }
 }
 
@@ -126,7 +144,16 @@ fn print_plan(
     };
     writeln!(out, "model      {}", model.name)?;
     writeln!(out, "clip       {views}{} frames of {height}x{width}", request.frames)?;
-    writeln!(out, "precision  {}; VAE f32", plan.precision)?;
+    writeln!(
+        out,
+        "precision  transformer {}; text encoder bf16; VAE f32",
+        plan.precision
+    )?;
+    writeln!(
+        out,
+        "run with   {} (generate and rollout take f32 without it)",
+        plan.flags().join(" ")
+    )?;
     writeln!(out, "order      {}", plan.residency.text())?;
     match plan.vae_piece {
         None => writeln!(out, "VAE        the whole clip at once")?,
@@ -138,14 +165,14 @@ fn print_plan(
     }
     writeln!(
         out,
-        "\n{:<14} {:>10} {:>12} {:>10}",
+        "\n{:<16} {:>10} {:>12} {:>10}",
         "stage", "weights", "activations", "together"
     )?;
     for stage in &plan.stages {
         let [weights, activations, total] = [stage.weights, stage.activations, stage.total()].map(bytes_text);
         writeln!(
             out,
-            "{:<14} {weights:>10} {activations:>12} {total:>10}",
+            "{:<16} {weights:>10} {activations:>12} {total:>10}",
             stage.stage.name()
         )?;
     }
@@ -157,7 +184,7 @@ fn print_plan(
     )?;
     writeln!(
         out,
-        "Computed from shapes and compared with measured peaks of small networks on the CPU; nothing was loaded."
+        "Computed from shapes and compared with measured peaks on the CPU; nothing was loaded."
     )
 }
 
@@ -182,6 +209,7 @@ fn plan_json(model: &ReleasedModel, request: &MemoryRequest, plan: &MemoryPlan) 
         "height_px": request.size_px[0],
         "width_px": request.size_px[1],
         "precision": plan.precision.name(),
+        "flags": plan.flags(),
         "order": plan.residency.name(),
         "vae_latent_frames_at_once": plan.vae_piece,
         "stages": stages,
@@ -212,8 +240,23 @@ mod tests {
     fn memory_has_a_unit() {
         assert_eq!(parse_bytes("24GB"), Ok(24_000_000_000));
         assert_eq!(parse_bytes("1.5gib"), Ok(1_610_612_736));
-        for wrong in ["24", "GB", "-1GB", "24GBs", "1e400TB", ""] {
-            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        for wrong in ["24", "GB", "-1GB", "24GBs", "nanGB", ""] {
+            let message = parse_bytes(wrong).expect_err("no number with a unit");
+            assert!(message.contains("a number with a unit"), "{wrong}: {message}");
+        }
+    }
+
+    #[test]
+    fn memory_that_no_device_has_is_told_by_what_is_wrong_with_it() {
+        for (wrong, word) in [
+            ("0", "too small"),
+            ("0GB", "too small"),
+            ("1KB", "too small"),
+            ("1000000TB", "too large"),
+            ("1e400TB", "too large"),
+        ] {
+            let message = parse_bytes(wrong).expect_err("no device has it");
+            assert!(message.contains(word), "{wrong}: {message}");
         }
     }
 }

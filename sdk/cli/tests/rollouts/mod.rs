@@ -68,8 +68,11 @@ fn the_networks_of_a_checkpoint_folder_are_inspected_one_after_the_other() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found.iter().all(|network| network["keys"]["missing"] == json!([])));
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found.iter().all(|file| file["damaged"] == json!(false)));
+    assert!(found[0]["network"].as_str().unwrap().contains("text embedding of \"\""));
+    let networks = &found[1..];
+    assert!(networks.iter().all(|network| network["keys"]["missing"] == json!([])));
 }
 
 #[test]

@@ -35,7 +35,14 @@ fn a_plan_says_what_fits_and_refuses_what_does_not() {
     assert!(found["stages"].as_array().unwrap().len() >= 3);
     assert!(succeeds(path, &format!("{plan} 8GB")).contains("text embedding from a file"));
 
-    refused(path, &format!("{plan} 3GB"), &["denoise", "are missing"]);
+    let text = succeeds(path, &format!("{plan} 24GB"));
+    assert!(
+        text.contains("--dtype bf16") && text.contains("text projection"),
+        "{text}"
+    );
+    refused(path, &format!("{plan} 3GB"), &["VAE in f32", "are missing"]);
+    refused(path, &format!("{plan} 1KB"), &["too small"]);
+    refused(path, &format!("{plan} 1000000TB"), &["too large"]);
     refused(path, &format!("{plan} 8GB --dtype f32"), &["--dtype bf16"]);
     refused(path, &format!("{plan} 24"), &["24GB"]);
     refused(
@@ -161,6 +168,7 @@ fn estimates_are_near_the_measured_peaks() {
         latents: [2, 16, 16],
         text_tokens: 64,
         is_guided: false,
+        is_streaming: false,
     };
     let [peak] = measured(folder.path(), &dit)[..] else {
         panic!("one line for a transformer");

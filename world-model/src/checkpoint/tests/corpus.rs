@@ -41,7 +41,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("index_nested_deeply", "recursion limit"),
     ("index_not_utf8", "invalid unicode"),
     ("integers_for_weights.pt", "element type I32"),
-    ("integers_for_weights.safetensors", "element type integer"),
+    ("integers_for_weights.safetensors", "element type I64"),
     ("key_as_number_and_text.pt", "two entries `1`"),
     ("key_not_utf8.pt", "utf-8"),
     ("key_repeated_for_every_entry.pt", "bytes for the names of its entries"),

@@ -39,6 +39,9 @@ pub(super) fn network(recognized: &Recognized) -> String {
             config.vae.z_dim, config.dit.num_blocks, config.dit.model_channels
         ),
         Recognized::Judge(config) => format!("judge of Worldloop, tasks {}", config.tasks.join(", ")),
+        Recognized::TextEmbedding(header) => {
+            format!("text embedding of {:?}, shape {:?}", header.prompt, header.shape)
+        }
         _ => "known to the library, but not to this command".to_owned(),
     }
 }
@@ -56,17 +59,22 @@ pub(super) fn variant(recognized: &Recognized) -> String {
             format!("{}; {released}", conditions(transformer))
         }
         Recognized::Control(control) => {
+            let family = match control.family() {
+                Some(family) => format!("the columns of {family}"),
+                None => "no released control network has these columns".to_owned(),
+            };
             let parts = [
                 ("reference image", control.image_context),
                 ("input hint block", control.input_hint_block),
                 ("attention between cameras", control.cross_view),
             ];
             let parts: Vec<&str> = parts.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
-            if parts.is_empty() {
+            let parts = if parts.is_empty() {
                 "control alone".to_owned()
             } else {
                 parts.join(", ")
-            }
+            };
+            format!("{parts}; {family}")
         }
         Recognized::Vae(config) if config.base_dim == 96 && config.z_dim == 16 => {
             "the sizes of the Wan2.1 VAE".to_owned()
@@ -75,6 +83,8 @@ pub(super) fn variant(recognized: &Recognized) -> String {
             "the sizes of Cosmos-Reason1-7B".to_owned()
         }
         Recognized::World(_) | Recognized::Judge(_) => "trained by Worldloop".to_owned(),
+        Recognized::TextEmbedding(header) if header.prompt.is_empty() => "of the empty prompt".to_owned(),
+        Recognized::TextEmbedding(_) => "of a prompt".to_owned(),
         _ => "none of the released ones".to_owned(),
     }
 }

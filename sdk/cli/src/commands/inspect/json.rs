@@ -1,10 +1,13 @@
 //! Findings for programs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use worldloop::world_model::catalog::Recognized;
-use worldloop::world_model::checkpoint::{CheckpointSource, TensorStatistics};
+use worldloop::world_model::checkpoint::{
+    CheckpointError, CheckpointSource, LoadReport, StoredDtype, TensorStatistics,
+};
 
 use super::{Findings, Statistics, description};
 
@@ -28,19 +31,7 @@ pub(super) fn findings(
         ),
         Err(_) => (Value::Null, Value::Null, Value::Null),
     };
-    let keys = found.report.as_ref().map(|report| {
-        let mismatched = report.mismatched.iter();
-        let mismatched: Vec<Value> = mismatched
-            .map(|entry| json!({ "key": entry.key, "expected": entry.expected, "found": entry.found }))
-            .collect();
-        json!({
-            "loaded": report.loaded.len(),
-            "missing": report.missing,
-            "unused": report.unused,
-            "ignored": report.ignored,
-            "mismatched": mismatched,
-        })
-    });
+    let keys = found.report.as_ref().map(|report| keys_json(report, &found.unloadable));
     let statistics = statistics.map(|statistics| {
         let entries = statistics
             .iter()
@@ -63,13 +54,39 @@ pub(super) fn findings(
         "bytes": found.bytes,
         "configs_found": found.configs,
         "network": network,
-        "unknown": found.recognized.as_ref().err(),
+        "unknown": found.recognized.as_ref().err().map(ToString::to_string),
+        "damaged": found.is_damaged(),
         "config": config,
         "released": released,
+        "compared_with": found.compared_with,
         "keys": keys,
         "shapes": shapes,
         "statistics": statistics,
     }))
+}
+
+/// Says why a file can't be read.
+pub(super) fn unreadable(path: &Path, error: &CheckpointError) -> Value {
+    json!({ "path": path.display().to_string(), "damaged": true, "error": error.to_string() })
+}
+
+fn keys_json(report: &LoadReport, unloadable: &[(String, StoredDtype)]) -> Value {
+    let mismatched = report.mismatched.iter();
+    let mismatched: Vec<Value> = mismatched
+        .map(|entry| json!({ "key": entry.key, "expected": entry.expected, "found": entry.found }))
+        .collect();
+    let unloadable: Vec<Value> = unloadable
+        .iter()
+        .map(|(key, dtype)| json!({ "key": key, "dtype": dtype.to_string() }))
+        .collect();
+    json!({
+        "loaded": report.loaded.len(),
+        "missing": report.missing,
+        "unused": report.unused,
+        "ignored": report.ignored,
+        "mismatched": mismatched,
+        "unloadable": unloadable,
+    })
 }
 
 /// Figures that are not finite become `null`.

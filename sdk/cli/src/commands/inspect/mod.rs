@@ -1,6 +1,7 @@
 //! `worldloop inspect`: what a checkpoint holds, from its header alone.
 
 mod description;
+mod findings;
 mod json;
 mod text;
 
@@ -8,24 +9,27 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Args;
-use worldloop::world_model::catalog::{Recognized, recognize};
-use worldloop::world_model::checkpoint::{CheckpointSource, LoadReport, StoredDtype, TensorStatistics};
+use worldloop::world_model::checkpoint::{CheckpointError, CheckpointSource, StoredDtype, TensorStatistics};
 use worldloop::world_model::pipeline::CheckpointFolder;
 
+use self::findings::Findings;
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
 
 /// Says what a checkpoint holds: the network, its sizes, and every key that is missing or left over.
 ///
-/// The tensors decide, not the file name. Only headers are read, except with `--statistics`.
+/// The tensors decide, not the file name. Only headers are read, except with `--statistics`. A file that is damaged, or that
+/// its network can't be loaded from, is told with the others; the command fails then.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  worldloop inspect model_ema_bf16.pt\n  worldloop inspect transformer/ --statistics --json"
 )]
 pub(crate) struct InspectArgs {
-    /// A .safetensors, .pt or .pth file, or a folder in the diffusers or NVIDIA's layout, whose networks follow each other.
+    /// A .safetensors, .pt or .pth file, or a folder in the diffusers or NVIDIA's layout, whose files of weights follow each
+    /// other.
     path: PathBuf,
     /// Lists every tensor with its element type and shape.
     #[arg(long)]
@@ -33,7 +37,7 @@ pub(crate) struct InspectArgs {
     /// Reads every tensor, one after the other, and prints its mean, spread, extremes and NaN count.
     #[arg(long)]
     statistics: bool,
-    /// Prints one line of JSON per network.
+    /// Prints one line of JSON per file of weights.
     #[arg(long)]
     json: bool,
 }
@@ -41,53 +45,72 @@ pub(crate) struct InspectArgs {
 /// Figures of each tensor that has any.
 type Statistics = BTreeMap<String, TensorStatistics>;
 
-/// What was found out without reading a tensor.
-struct Findings {
-    /// What the tensors are, or why that is not known.
-    recognized: Result<Recognized, String>,
-    report: Option<LoadReport>,
-    dtypes: BTreeMap<StoredDtype, usize>,
-    bytes: u64,
-    configs: Vec<String>,
+/// How the look at a file ended.
+enum Inspected {
+    /// The network can be loaded, or it is none that is known.
+    Whole,
+    /// The network can't be loaded from it.
+    Damaged,
+    /// The user asked to stop.
+    Stopped,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
-    for (index, path) in networks(&args.path).iter().enumerate() {
+    let mut paths = CheckpointFolder::files(&args.path)?;
+    if paths.is_empty() {
+        // The folder itself says what is missing in it.
+        paths.push(args.path.clone());
+    }
+    let mut damaged = Vec::new();
+    for (index, path) in paths.iter().enumerate() {
         if index > 0 && !args.json {
             println!();
         }
-        if let Outcome::Stopped = inspect(args, path, stop)? {
-            return Ok(Outcome::Stopped);
+        let inspected = match CheckpointSource::open(path) {
+            Ok(source) => inspect(args, &source, path, stop)?,
+            Err(error) if *path == args.path => return Err(error.into()),
+            Err(error) => {
+                print_unreadable(args, path, &error)?;
+                Inspected::Damaged
+            }
+        };
+        match inspected {
+            Inspected::Whole => {}
+            Inspected::Damaged => damaged.push(format!("`{}`", path.display())),
+            Inspected::Stopped => return Ok(Outcome::Stopped),
         }
     }
-    Ok(Outcome::Done)
+    if damaged.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    bail!(
+        "{} can't be loaded, for the reasons above; fetch again what was not meant to be so",
+        damaged.join(", ")
+    )
 }
 
-/// Returns what there is to look at: the networks of a folder of several, else the path itself.
-fn networks(path: &Path) -> Vec<PathBuf> {
-    let folder = path.is_dir().then(|| CheckpointFolder::open(path));
-    let found: Vec<PathBuf> = match &folder {
-        Some(Ok(folder)) => folder.networks().map(Path::to_owned).collect(),
-        // The path itself says what is wrong with it.
-        Some(Err(_)) | None => Vec::new(),
-    };
-    if found.is_empty() { vec![path.to_owned()] } else { found }
+fn print_unreadable(args: &InspectArgs, path: &Path, error: &CheckpointError) -> io::Result<()> {
+    let out = &mut io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", json::unreadable(path, error))
+    } else {
+        text::print_unreadable(out, path, error)
+    }
 }
 
-fn inspect(args: &InspectArgs, path: &Path, stop: &StopFlag) -> anyhow::Result<Outcome> {
-    let source = CheckpointSource::open(path)?;
-    let findings = examine(&source, path)?;
+fn inspect(args: &InspectArgs, source: &CheckpointSource, path: &Path, stop: &StopFlag) -> anyhow::Result<Inspected> {
+    let findings = Findings::of(source, path)?;
     let out = &mut io::stdout().lock();
     if !args.json {
-        text::print_findings(out, &source, &findings)?;
+        text::print_findings(out, source, &findings)?;
         if args.tensors {
-            text::print_tensors(out, &source)?;
+            text::print_tensors(out, source)?;
         }
     }
     let statistics = if args.statistics {
-        let Some(statistics) = read_statistics(&source, stop)? else {
-            return Ok(Outcome::Stopped);
+        let Some(statistics) = read_statistics(source, stop)? else {
+            return Ok(Inspected::Stopped);
         };
         Some(statistics)
     } else {
@@ -97,12 +120,16 @@ fn inspect(args: &InspectArgs, path: &Path, stop: &StopFlag) -> anyhow::Result<O
         writeln!(
             out,
             "{}",
-            json::findings(&source, &findings, args.tensors, statistics.as_ref())?
+            json::findings(source, &findings, args.tensors, statistics.as_ref())?
         )?;
     } else if let Some(statistics) = &statistics {
         text::print_statistics(out, statistics)?;
     }
-    Ok(Outcome::Done)
+    Ok(if findings.is_damaged() {
+        Inspected::Damaged
+    } else {
+        Inspected::Whole
+    })
 }
 
 /// Reads one tensor after the other; `None` if the user asked to stop.
@@ -114,45 +141,11 @@ fn read_statistics(source: &CheckpointSource, stop: &StopFlag) -> anyhow::Result
             return Ok(None);
         }
         // Counters and blobs of the engine are no weights; they have no figures.
-        if source.dtype(key) != Some(StoredDtype::Other) {
+        if source.dtype(key).is_some_and(StoredDtype::is_weight) {
             statistics.insert(key.to_owned(), source.statistics(key)?);
         }
         progress.advance(key);
     }
     progress.finish();
     Ok(Some(statistics))
-}
-
-fn examine(source: &CheckpointSource, path: &Path) -> anyhow::Result<Findings> {
-    let device = worldloop::device::select("flex")?;
-    let recognized = recognize(source);
-    let report = match &recognized {
-        Ok(recognized) => recognized.compare(source, &device)?,
-        Err(_) => None,
-    };
-    let mut dtypes = BTreeMap::new();
-    for dtype in source.keys().filter_map(|key| source.dtype(key)) {
-        *dtypes.entry(dtype).or_insert(0) += 1;
-    }
-    let mut configs: Vec<String> = source
-        .metadata()
-        .iter()
-        .filter(|(_, text)| text.trim_start().starts_with('{'))
-        .map(|(key, _)| format!("`{key}` in the metadata"))
-        .collect();
-    let beside = if path.is_dir() {
-        path.join("config.json")
-    } else {
-        path.with_file_name("config.json")
-    };
-    if beside.is_file() {
-        configs.push(beside.display().to_string());
-    }
-    Ok(Findings {
-        recognized: recognized.map_err(|error| error.to_string()),
-        report,
-        dtypes,
-        bytes: source.keys().filter_map(|key| source.byte_len(key)).sum(),
-        configs,
-    })
 }

@@ -1,8 +1,9 @@
 //! Findings for people.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use worldloop::world_model::checkpoint::{CheckpointSource, LoadReport, TensorStatistics};
+use worldloop::world_model::checkpoint::{CheckpointError, CheckpointSource, LoadReport, TensorStatistics};
 
 use super::{Findings, Statistics, description};
 use crate::table::bytes_text;
@@ -32,24 +33,56 @@ pub(super) fn print_findings(out: &mut dyn Write, source: &CheckpointSource, fin
             line(out, "network", &description::network(recognized))?;
             line(out, "variant", &description::variant(recognized))?;
         }
+        Err(why) if why.is_damage() => line(out, "damaged", &why.to_string())?,
         Err(why) => line(out, "network", &format!("unknown: {why}"))?,
     }
-    match &findings.report {
-        Some(report) => print_report(out, report),
-        None => Ok(()),
+    if let Some(model) = findings.compared_with {
+        line(
+            out,
+            "compared",
+            &format!("with the keys of {model}, the closest released model"),
+        )?;
     }
+    if let Some(report) = &findings.report {
+        print_report(out, report, findings.unloadable.len())?;
+    }
+    let unloadable = findings.unloadable.iter();
+    let unloadable = unloadable.map(|(key, dtype)| format!("{key} is {dtype}, expected a floating-point type"));
+    print_keys(out, "dtype", &unloadable.collect::<Vec<_>>())
+}
+
+/// Says why a file can't be read.
+pub(super) fn print_unreadable(out: &mut dyn Write, path: &Path, error: &CheckpointError) -> io::Result<()> {
+    line(out, "path", &path.display().to_string())?;
+    line(out, "damaged", &error.to_string())
 }
 
 fn line(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
-    writeln!(out, "{name:<9} {text}")
+    writeln!(out, "{name:<9} {}", printable(text))
 }
 
-fn print_report(out: &mut dyn Write, report: &LoadReport) -> io::Result<()> {
+/// Escapes what would move the cursor or colour the terminal: names come from files.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+fn print_report(out: &mut dyn Write, report: &LoadReport, unloadable: usize) -> io::Result<()> {
     let [fit, missing, unused, ignored] =
         [&report.loaded, &report.missing, &report.unused, &report.ignored].map(Vec::len);
     let mismatched = report.mismatched.len();
-    let counts =
+    let mut counts =
         format!("{fit} fit, {missing} missing, {unused} unused, {mismatched} of another shape, {ignored} ignored");
+    if unloadable > 0 {
+        counts += &format!(", {unloadable} of a type that can't be loaded");
+    }
     line(out, "keys", &counts)?;
     print_keys(out, "missing", &report.missing)?;
     print_keys(out, "unused", &report.unused)?;
@@ -72,11 +105,11 @@ fn print_keys(out: &mut dyn Write, name: &str, keys: &[String]) -> io::Result<()
 
 /// Prints one line per tensor: element type and shape.
 pub(super) fn print_tensors(out: &mut dyn Write, source: &CheckpointSource) -> io::Result<()> {
-    writeln!(out, "\n{:<64} {:>5}  shape", "tensor", "dtype")?;
+    writeln!(out, "\n{:<64} {:>11}  shape", "tensor", "dtype")?;
     for key in source.keys() {
         let (shape, dtype) = (source.shape(key).unwrap_or_default(), source.dtype(key));
         let dtype = dtype.map(|dtype| dtype.to_string()).unwrap_or_default();
-        writeln!(out, "{key:<64} {dtype:>5}  {shape:?}")?;
+        writeln!(out, "{:<64} {dtype:>11}  {shape:?}", printable(key))?;
     }
     Ok(())
 }
@@ -99,8 +132,19 @@ pub(super) fn print_statistics(out: &mut dyn Write, statistics: &Statistics) -> 
         } = figures;
         writeln!(
             out,
-            "{key:<64} {mean:>11.3e} {std:>11.3e} {min:>11.3e} {max:>11.3e} {nan:>6}"
+            "{:<64} {mean:>11.3e} {std:>11.3e} {min:>11.3e} {max:>11.3e} {nan:>6}",
+            printable(key)
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_write_to_the_terminal() {
+        assert_eq!(printable("net.\u{1b}[31mä\n.weight"), "net.\\u{1b}[31mä\\n.weight");
+    }
 }
