@@ -34,7 +34,8 @@ impl AdapterArgs {
     }
 }
 
-/// Returns the place in the Hub's cache of a file that is named by its address, hf://…; none for everything else.
+/// Returns the place in the Hub's cache of a file that is named by its address, hf://…, of a sharded model its folder; none for
+/// everything else.
 pub(super) fn cached(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     let Some(address) = path.to_str().filter(|text| text.starts_with("hf://")) else {
         return Ok(None);
@@ -44,7 +45,10 @@ pub(super) fn cached(path: &Path) -> anyhow::Result<Option<PathBuf>> {
         let cache = settings.cache.display();
         anyhow!("{location} is not in the cache {cache}: run `worldloop fetch {address}`")
     })?;
-    Ok(Some(path))
+    // The shards of a model lie beside the file that names them.
+    let is_index = path.to_string_lossy().ends_with(".index.json");
+    let folder = path.parent().filter(|_| is_index).map(Path::to_path_buf);
+    Ok(Some(folder.unwrap_or(path)))
 }
 
 /// Opens a folder or file, or a file of the Hub by its address; where there is none, the released model of that name.

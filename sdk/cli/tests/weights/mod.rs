@@ -124,6 +124,45 @@ fn files_in_the_cache_are_found_without_a_network() {
     assert!(message.contains(expected), "{message}");
 }
 
+#[test]
+fn a_file_on_the_hub_goes_by_its_address_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeeds(path, "init-checkpoint --preset action-cond-tiny --out tiny --seed 4");
+    let commit = "c".repeat(40);
+    let snapshot = path.join("hub/models--me--mine/snapshots").join(&commit);
+    std::fs::create_dir_all(snapshot.parent().unwrap()).unwrap();
+    std::fs::rename(path.join("tiny"), &snapshot).unwrap();
+    let run = |arguments: &str| {
+        let mut command = command(path, arguments);
+        command
+            .env("HF_HOME", path)
+            .env("HF_HUB_OFFLINE", "1")
+            .env_remove("HF_HUB_CACHE");
+        command.output().expect("the binary runs")
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let address = format!("hf://me/mine@{commit}/robot/action-cond/random-tiny_ema_bf16.pt");
+    for command in ["inspect", "fetch"] {
+        let output = run(&format!("{command} {address}"));
+        assert!(output.status.success(), "{command}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("random-tiny_ema_bf16.pt"), "{command}");
+    }
+    std::fs::write(path.join("actions.json"), "[[0, 0, 0, 0, 0, 0, 1]]").unwrap();
+    let picture = image::RgbImage::from_pixel(48, 32, image::Rgb([90; 3]));
+    picture.save(path.join("first.png")).unwrap();
+    let generate = "--action actions.json --input first.png --resolution 32,48 --steps 1 --format png --out out";
+    let made = run(&format!("generate --checkpoint {address} {generate}"));
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert!(path.join("out/actions-frames/00001.png").is_file());
+    let gone = run(&format!("generate --checkpoint hf://me/mine@main/gone.pt {generate}"));
+    let message = text(&gone.stderr);
+    assert!(
+        message.contains("worldloop fetch hf://me/mine@main/gone.pt"),
+        "{message}"
+    );
+}
+
 /// Times a network and returns the highest resident memory of each run in bytes.
 fn measured(folder: &Path, config: &Value) -> Vec<f64> {
     let file = folder.join("network.json");

@@ -15,6 +15,7 @@ use worldloop::world_model::checkpoint::{CheckpointError, CheckpointSource, Stor
 use worldloop::world_model::pipeline::CheckpointFolder;
 
 use self::findings::Findings;
+use super::checkpoint::cached;
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
@@ -29,7 +30,7 @@ use crate::progress::Progress;
 )]
 pub(crate) struct InspectArgs {
     /// A .safetensors, .pt or .pth file, or a folder in the diffusers or NVIDIA's layout, whose files of weights follow each
-    /// other.
+    /// other; or the hf:// address of a file in the Hub's cache.
     path: PathBuf,
     /// Lists every tensor with its element type and shape.
     #[arg(long)]
@@ -57,10 +58,11 @@ enum Inspected {
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
-    let mut paths = CheckpointFolder::files(&args.path)?;
+    let given = cached(&args.path)?.unwrap_or_else(|| args.path.clone());
+    let mut paths = CheckpointFolder::files(&given)?;
     if paths.is_empty() {
         // The folder itself says what is missing in it.
-        paths.push(args.path.clone());
+        paths.push(given.clone());
     }
     let mut damaged = Vec::new();
     for (index, path) in paths.iter().enumerate() {
@@ -69,7 +71,7 @@ pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome
         }
         let inspected = match CheckpointSource::open(path) {
             Ok(source) => inspect(args, &source, path, stop)?,
-            Err(error) if *path == args.path => return Err(error.into()),
+            Err(error) if *path == given => return Err(error.into()),
             Err(error) => {
                 print_unreadable(args, path, &error)?;
                 Inspected::Damaged
