@@ -87,7 +87,7 @@ pub(crate) fn run(args: &InspectArgs, stop: &StopFlag) -> anyhow::Result<Outcome
         return Ok(Outcome::Done);
     }
     bail!(
-        "{} can't be loaded, for the reasons above; fetch again what was not meant to be so",
+        "{} can't be loaded: what is wrong and what to do is told above, with each file",
         damaged.join(", ")
     )
 }

@@ -47,7 +47,7 @@ pub(super) fn print_findings(out: &mut dyn Write, source: &CheckpointSource, fin
         print_report(out, report, findings.unloadable.len())?;
     }
     let unloadable = findings.unloadable.iter();
-    let unloadable = unloadable.map(|(key, dtype)| format!("{key} is {dtype}, expected a floating-point type"));
+    let unloadable = unloadable.map(|(key, dtype)| format!("{key} is {dtype}, expected f32, f16 or bf16: save it so"));
     print_keys(out, "dtype", &unloadable.collect::<Vec<_>>())
 }
 
