@@ -321,10 +321,17 @@ fn requests_of_the_reference_are_taken_as_it_takes_them() {
     let output = worldloop(path, &generate);
     let note = String::from_utf8_lossy(&output.stderr);
     assert!(
-        note.contains("can't have 50 frames") && note.contains("the model's 93"),
+        note.contains("can't have 50 frames") && note.contains("`a` gets 93 frames"),
         "{note}"
     );
     assert_eq!(frames(&path.join("out"), "a").len(), 93);
+    let chunked = r#"{"name": "b", "prompt": "push the cube", "guidance": 0, "enable_autoregressive": true,
+        "num_output_frames": 12, "chunk_size": 9, "chunk_overlap": 2}"#;
+    std::fs::write(path.join("b.json"), chunked).unwrap();
+    succeeds(path, &generate.replace("a.yaml", "b.json"));
+    assert_eq!(frames(&path.join("out"), "b").len(), 12);
+    let flag = format!("{} --chunk-overlap 2 --overwrite", generate.replace("a.yaml", "b.json"));
+    refused(path, &flag, &["overlap of 2", "--like-reference"]);
     let five = succeeds(path, &format!("{generate} --frames 5 --overwrite"));
     assert_eq!(serde_json::from_str::<Value>(&five).unwrap()["frames"], 5);
     refused(

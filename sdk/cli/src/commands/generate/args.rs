@@ -170,6 +170,11 @@ pub(super) struct SampleArgs {
 }
 
 impl GenerateArgs {
+    /// Returns whether the overlap of chunks is that of a request file.
+    pub(super) fn takes_overlap_of_file(&self) -> bool {
+        self.request.is_some() && self.sample.chunk_overlap.is_none()
+    }
+
     /// Returns whether the number of frames of a request is that of its file, and of a video that is not made in chunks.
     pub(super) fn takes_frames_of_file(&self, request: &GenerationRequest) -> bool {
         self.request.is_some() && self.sample.frames.is_none() && request.chunking.is_none()

@@ -189,24 +189,40 @@ fn jobs(
     )?;
     let has_encoder = networks.text_encoder.is_some();
     let job = |mut request: GenerationRequest| {
-        let plan = match limits.plan(&request) {
-            Err(error @ GenerationError::Frames { .. }) if args.takes_frames_of_file(&request) => {
-                request.num_output_frames = None;
-                let plan = limits.plan(&request)?;
-                eprintln!(
-                    "note: {error}. As in the reference, which counts frames with enable_autoregressive alone, it gets the \
-                     model's {}",
-                    plan.frames
-                );
-                plan
-            }
-            plan => plan?,
-        };
+        let plan = plan(args, limits, &mut request)?;
         request.cameras.check(&plan)?;
         let texts = library.sources_of_views(&request, plan.is_guided(), has_encoder)?;
         Ok(Job { request, plan, texts })
     };
     requests.into_iter().map(job).collect()
+}
+
+/// Says how a request is answered. What the reference ignores in a file, or takes in another way, does not end the work.
+fn plan(
+    args: &GenerateArgs,
+    limits: &ModelLimits,
+    request: &mut GenerationRequest,
+) -> Result<GenerationPlan, GenerationError> {
+    let (error, how) = match limits.plan(request) {
+        Err(error @ GenerationError::Frames { .. }) if args.takes_frames_of_file(request) => {
+            request.num_output_frames = None;
+            (error, "counts frames with enable_autoregressive alone")
+        }
+        Err(error @ GenerationError::Chunks { .. }) if args.takes_overlap_of_file() => {
+            if let Some(chunking) = &mut request.chunking {
+                chunking.overlap_as_latents = true;
+            }
+            (error, "takes every overlap, as latent frames")
+        }
+        plan => return plan,
+    };
+    let plan = limits.plan(request)?;
+    let name = &request.name;
+    eprintln!(
+        "note: {error}. As in the reference, which {how}, `{name}` gets {} frames",
+        plan.frames
+    );
+    Ok(plan)
 }
 
 fn note_left_out_texts(jobs: &[Job]) {
