@@ -12,8 +12,8 @@ use anyhow::bail;
 use worldloop::device::{DType, Device};
 use worldloop::generation::{
     BaseCheckpoint, CameraRig, GenerationError, GenerationInput, GenerationPlan, GenerationRequest, Generator,
-    OutputFormat, Videos, ViewsInput, check_input, prepare_folder, read_driving_requests, read_last_frames,
-    read_request_file, read_robot_requests,
+    ModelLimits, OutputFormat, Videos, ViewsInput, check_input, prepare_folder, read_driving_requests,
+    read_last_frames, read_request_file, read_robot_requests,
 };
 use worldloop::text::{EmbeddingLibrary, TextSource, TextSources};
 use worldloop::world_model::catalog::ReleasedModel;
