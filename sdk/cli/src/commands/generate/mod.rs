@@ -198,11 +198,7 @@ fn jobs(
 }
 
 /// Says how a request is answered. What the reference ignores in a file, or takes in another way, does not end the work.
-fn plan(
-    args: &GenerateArgs,
-    limits: &ModelLimits,
-    request: &mut GenerationRequest,
-) -> Result<GenerationPlan, GenerationError> {
+fn plan(args: &GenerateArgs, limits: &ModelLimits, request: &mut GenerationRequest) -> anyhow::Result<GenerationPlan> {
     let (error, how) = match limits.plan(request) {
         Err(error @ GenerationError::Frames { .. }) if args.takes_frames_of_file(request) => {
             request.num_output_frames = None;
@@ -214,7 +210,7 @@ fn plan(
             }
             (error, "takes every overlap, as latent frames")
         }
-        plan => return plan,
+        plan => return Ok(plan?),
     };
     let plan = limits.plan(request)?;
     let name = &request.name;
