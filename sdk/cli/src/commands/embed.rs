@@ -19,6 +19,8 @@ use crate::interrupt::StopFlag;
 ///
 /// The embeddings of the empty prompt and of the default negative prompt are also kept in the cache folder
 /// (WORLDLOOP_CACHE, or worldloop in the user's cache folder), and computed once per checkpoint.
+///
+/// Needs a program that was built with `--features tokenizer`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  worldloop embed --text-encoder Cosmos-Reason1-7B --prompt \"A robot pours tea\" --out tea.safetensors\n  \

@@ -24,6 +24,8 @@ use crate::table::bytes_text;
 /// Files that are in the cache already are not fetched again, and a transfer that broke off goes on where it stopped.
 /// HF_ENDPOINT names a mirror, HF_TOKEN or the token file says who asks, HF_HOME and HF_HUB_CACHE move the cache,
 /// HF_HUB_OFFLINE=1 forbids the network.
+///
+/// Needs a program that was built with `--features hub`, but for --dry-run and what is in the cache.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  worldloop fetch predict2.5-2b/robot/action-cond --dry-run\n  \

@@ -65,7 +65,8 @@ pub(crate) struct RolloutArgs {
     /// Embedding of the empty prompt; without it, the one in the checkpoint's folder.
     #[arg(long)]
     text_embedding: Option<PathBuf>,
-    /// Text encoder that makes it, the folder of nvidia/Cosmos-Reason1-7B; what it made once is in the cache.
+    /// Text encoder that makes it, the folder of nvidia/Cosmos-Reason1-7B (needs `--features tokenizer`); what it made once is in
+    /// the cache.
     #[arg(long, value_name = "DIR", conflicts_with = "text_embedding")]
     text_encoder: Option<PathBuf>,
     /// Goes on with zeros where there is no embedding of the empty prompt; the model was not trained with them.

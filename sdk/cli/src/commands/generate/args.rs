@@ -88,7 +88,8 @@ pub(super) struct NetworkArgs {
     /// Embedding to compare with in the guidance.
     #[arg(long, value_name = "FILE")]
     pub(super) negative_embedding: Option<PathBuf>,
-    /// Text encoder for prompts without an embedding, with --action the empty one: the folder of nvidia/Cosmos-Reason1-7B.
+    /// Text encoder for prompts without an embedding, with --action the empty one: the folder of nvidia/Cosmos-Reason1-7B
+    /// (needs `--features tokenizer`).
     #[arg(long, value_name = "DIR")]
     pub(super) text_encoder: Option<PathBuf>,
 }
