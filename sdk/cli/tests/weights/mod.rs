@@ -155,7 +155,9 @@ fn a_file_on_the_hub_goes_by_its_address_everywhere() {
     let made = run(&format!("generate --checkpoint {address} {generate}"));
     assert!(made.status.success(), "{}", text(&made.stderr));
     assert!(path.join("out/actions-frames/00001.png").is_file());
-    let gone = run(&format!("generate --checkpoint hf://me/mine@main/gone.pt {generate}"));
+    let gone = run(&format!(
+        "generate --checkpoint hf://me/mine@main/gone.pt {generate} --name gone"
+    ));
     let message = text(&gone.stderr);
     assert!(
         message.contains("worldloop fetch hf://me/mine@main/gone.pt"),
