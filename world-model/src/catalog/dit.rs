@@ -151,6 +151,7 @@ fn traces(config: &DitConfig) -> Option<String> {
     let mut config = config
         .clone()
         .with_timestep_scale(1.0)
+        .with_rounding(None)
         .with_rope_t_extrapolation_ratio(1.0)
         .with_rope_h_extrapolation_ratio(1.0)
         .with_rope_w_extrapolation_ratio(1.0);

@@ -145,7 +145,7 @@ fn distilled_2b() -> ReleasedModel {
         verification: Verification {
             network: &["ref_dit/distilled_timestep_scale_1"],
             sampler: &["ref_sampler/trigflow_4step"],
-            open: "the released pipeline computes time, modulation and last layer in bfloat16, this one in float32",
+            open: "what it rounds to bfloat16 follows the published code and was compared with no vectors",
         },
         ..base_2b("predict2.5-2b/distilled", file, SamplerConfig::default(), SHIFT)
     }

@@ -8,7 +8,9 @@ use burn::tensor::Device;
 use super::*;
 use crate::checkpoint::{CheckpointError, CheckpointSource, CheckpointWriter, KeyMap, SaveDtype};
 use crate::diffusion::{NetworkTime, SigmaTable};
-use crate::dit::{CameraConfig, ConditioningConfig, DitConfig, ImageContextConfig, RopeExponents, ViewsConfig};
+use crate::dit::{
+    CameraConfig, ConditioningConfig, DitConfig, DitRounding, ImageContextConfig, RopeExponents, ViewsConfig,
+};
 use crate::vae::WanVaeConfig;
 
 fn in_repository(path: &str) -> PathBuf {
@@ -345,6 +347,10 @@ fn diffusers_numerics_change_what_its_pipeline_does_otherwise() {
     assert_eq!(other.guidance_scale, own.guidance_scale);
     assert!(other.guidance_formula.is_neutral(1.0) && !own.guidance_formula.is_neutral(1.0));
     assert_eq!(diffusers.network.rope_exponents, RopeExponents::Exact);
+    assert_eq!(
+        [nvidia.network.rounding, diffusers.network.rounding],
+        [None, Some(DitRounding::TimeAndNorms)]
+    );
     assert_eq!(
         (nvidia.network.qk_norm_eps, diffusers.network.qk_norm_eps),
         (1e-6, 1e-5)

@@ -72,9 +72,21 @@ pub struct DitConfig {
     /// Added to the mean square in the norms of queries and keys (NVIDIA 1e-6, diffusers 1e-5).
     #[config(default = 1e-6)]
     pub qk_norm_eps: f64,
+    /// What is rounded to the dtype of the weights beyond NVIDIA's networks, which compute time, modulations and last layer in
+    /// float32; in float32 it changes nothing.
+    pub rounding: Option<DitRounding>,
     /// What conditions the network beside text and given frames.
     #[config(default = "ConditioningConfig::new()")]
     pub conditioning: ConditioningConfig,
+}
+
+/// What a network rounds to the dtype of its weights after every step.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum DitRounding {
+    /// Time, modulations and last layer, as NVIDIA's distilled model.
+    Time,
+    /// Those, and norms of queries, keys and time before their weight, as diffusers.
+    TimeAndNorms,
 }
 
 /// A configuration that no network can be built from.
@@ -143,7 +155,9 @@ impl DitConfig {
 
     /// Returns the released 2B network that was distilled to four steps; its time runs from 0 to 1.
     pub fn predict2_5_2b_distilled() -> Self {
-        Self::predict2_5_2b().with_timestep_scale(1.0)
+        Self::predict2_5_2b()
+            .with_timestep_scale(1.0)
+            .with_rounding(Some(DitRounding::Time))
     }
 
     /// Returns the released action-conditioned 2B network (7-D actions, four per latent frame).
@@ -199,13 +213,15 @@ impl DitConfig {
         Self::predict2_5_2b().with_conditioning(ConditioningConfig::new().with_camera(Some(CameraConfig::new())))
     }
 
-    /// Returns the network with diffusers' numerics: exact rotary exponents, and another epsilon in the norms of queries and keys.
+    /// Returns the network with diffusers' numerics: exact rotary exponents, another epsilon in the norms of queries and keys, and
+    /// no float32 where the weights are of another dtype.
     ///
     /// Source: `models/transformers/transformer_cosmos.py` of diffusers@58eb52c.
     #[must_use]
     pub fn with_diffusers_numerics(self) -> Self {
         self.with_rope_exponents(RopeExponents::Exact)
             .with_qk_norm_eps(DIFFUSERS_QK_NORM_EPS)
+            .with_rounding(Some(DitRounding::TimeAndNorms))
     }
 
     /// Returns an action-conditioned network that runs in milliseconds on a CPU, for tests and examples.

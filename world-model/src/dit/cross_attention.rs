@@ -25,6 +25,9 @@ pub struct CrossAttentionConfig {
     /// Added to the mean square in the norms of queries and keys.
     #[config(default = 1e-6)]
     pub qk_norm_eps: f64,
+    /// Whether these norms round before their weight too.
+    #[config(default = false)]
+    pub norms_round_first: bool,
     /// Whether tokens attend to a reference image too.
     #[config(default = false)]
     pub attends_to_image: bool,
@@ -58,6 +61,7 @@ impl CrossAttentionConfig {
         let norm = || {
             RmsNormConfig::new(width / self.num_heads)
                 .with_epsilon(self.qk_norm_eps)
+                .with_rounds_first(self.norms_round_first)
                 .init(device)
         };
         CrossAttention {

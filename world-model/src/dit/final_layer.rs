@@ -6,11 +6,11 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
-use super::modulation::{AdaLnModulation, AdaLnModulationConfig, linear_without_bias, modulate};
+use super::modulation::{AdaLnModulation, AdaLnModulationConfig, linear_without_bias, modulate, rounding};
 use super::timestep::TimeEmbedding;
-use crate::layers::{linear_f32, untracked_cast};
+use crate::layers::{linear_f32, round_to, untracked_cast};
 
 /// Configuration of a [`FinalLayer`].
 #[derive(Config, Debug)]
@@ -21,9 +21,12 @@ pub struct FinalLayerConfig {
     pub adaln_lora_dim: usize,
     /// Values of an output patch.
     pub d_patch: usize,
+    /// Whether every step is rounded to the dtype of the weights.
+    #[config(default = false)]
+    pub rounds: bool,
 }
 
-/// Modulated norm and projection, in float32.
+/// Modulated norm and projection, in float32 or rounded as the time is.
 #[derive(Module, Debug)]
 pub struct FinalLayer {
     /// Projection to patches.
@@ -39,6 +42,7 @@ impl FinalLayerConfig {
             linear: linear_without_bias(self.model_channels, self.d_patch, device),
             adaln_modulation: AdaLnModulationConfig::new(self.model_channels, self.adaln_lora_dim)
                 .with_parts(2)
+                .with_rounds(self.rounds)
                 .init(device),
         }
     }
@@ -57,6 +61,9 @@ impl FinalLayer {
             .forward(time.embedding.clone(), time.shared.clone())
             .unsqueeze_dim::<4>(2);
         let (shift, scale) = (vectors.clone().narrow(3, 0, width), vectors.narrow(3, width, width));
-        linear_f32(&self.linear, modulate(untracked_cast(tokens, DType::F32), shift, scale))
+        let dtype = rounding(self.adaln_modulation.rounds, &self.linear);
+        let [shift, scale] = [shift, scale].map(|vectors| untracked_cast(vectors, dtype));
+        let modulated = modulate(untracked_cast(tokens, dtype), shift, scale);
+        round_to(linear_f32(&self.linear, modulated), dtype)
     }
 }

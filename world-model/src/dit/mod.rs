@@ -37,7 +37,7 @@ pub use conditioning::{
     ActionTokens, CameraConfig, Conditioning, ConditioningConfig, FrameCondition, ImageContextConfig, ImageProjection,
     TimeAddition, ViewConditions, ViewModulation, Views, ViewsConfig,
 };
-pub use config::{DitConfig, DitConfigError};
+pub use config::{DitConfig, DitConfigError, DitRounding};
 pub use context::{BlockContext, Context, KeyValue};
 pub use cross_attention::{CrossAttention, CrossAttentionConfig};
 pub use cross_view::{CrossView, CrossViewConfig};

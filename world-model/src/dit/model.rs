@@ -13,7 +13,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData, assert_shape};
 
 use super::block::{BlockConditions, DitBlock, DitBlockConfig};
 use super::conditioning::{Conditioning, FrameCondition, TimeAddition};
-use super::config::DitConfig;
+use super::config::{DitConfig, DitRounding};
 use super::context::{BlockContext, Context};
 use super::cross_attention::CrossAttentionConfig;
 use super::cross_view::CrossViewConfig;
@@ -24,7 +24,7 @@ use super::patch_embed::{PatchEmbed, PatchEmbedConfig, unpatchify};
 use super::rope3d::Rope3d;
 use super::self_attention::SelfAttentionConfig;
 use super::timestep::{TimeEmbedding, TimestepEmbedder, TimestepEmbedderConfig};
-use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, gelu, linear_rows, untracked_cast};
+use crate::layers::{RmsNorm, RmsNormConfig, RotaryTable, gelu, linear_rows, round_to, untracked_cast};
 
 /// Diffusion transformer of Cosmos-Predict2.5; `MinimalV1LVGDiT` upstream.
 #[derive(Module, Debug)]
@@ -118,13 +118,18 @@ impl DitConfig {
     /// If [`validate`](Self::validate) refuses the configuration.
     pub fn init(&self, device: &Device) -> Dit {
         let (width, heads) = (self.model_channels, self.num_heads);
+        let rounds = self.rounding.is_some();
+        let norms_round_first = self.rounding == Some(DitRounding::TimeAndNorms);
         let block = DitBlockConfig::new(
-            SelfAttentionConfig::new(width, heads).with_qk_norm_eps(self.qk_norm_eps),
+            SelfAttentionConfig::new(width, heads)
+                .with_qk_norm_eps(self.qk_norm_eps)
+                .with_norms_round_first(norms_round_first),
             CrossAttentionConfig::new(width, self.crossattn_emb_channels, heads)
                 .with_qk_norm_eps(self.qk_norm_eps)
+                .with_norms_round_first(norms_round_first)
                 .with_attends_to_image(self.conditioning.image.is_some()),
             FeedForwardConfig::new(width, self.mlp_channels()),
-            AdaLnModulationConfig::new(width, self.adaln_lora_dim),
+            AdaLnModulationConfig::new(width, self.adaln_lora_dim).with_rounds(rounds),
         )
         .with_camera(self.conditioning.camera.clone())
         .with_cross_view(
@@ -141,11 +146,15 @@ impl DitConfig {
         Dit {
             x_embedder: PatchEmbedConfig::new(self.patch_channels(), self.patch_spatial, self.patch_temporal, width)
                 .init(device),
-            t_embedder: TimestepEmbedderConfig::new(width).init(device),
-            t_embedding_norm: RmsNormConfig::new(width).init(device),
+            t_embedder: TimestepEmbedderConfig::new(width).with_rounds(rounds).init(device),
+            t_embedding_norm: RmsNormConfig::new(width)
+                .with_rounds_first(norms_round_first)
+                .init(device),
             crossattn_proj,
             blocks: (0..self.num_blocks).map(|_| block.init(device)).collect(),
-            final_layer: FinalLayerConfig::new(width, self.adaln_lora_dim, d_patch).init(device),
+            final_layer: FinalLayerConfig::new(width, self.adaln_lora_dim, d_patch)
+                .with_rounds(rounds)
+                .init(device),
             conditioning: self.conditioning.init(width, self.crossattn_emb_channels, device),
             rope: self.rope(),
             timestep_scale: self.timestep_scale,
@@ -347,7 +356,14 @@ impl Dit {
             Some(addition) => addition.add_to(time),
             None => time,
         };
-        let embedding = silu(self.t_embedding_norm.forward_f32(time.embedding));
+        let dtype = self.t_embedder.rounding();
+        let normed = if self.t_embedding_norm.rounds_first {
+            let rounded = untracked_cast(time.embedding, dtype);
+            untracked_cast(self.t_embedding_norm.forward_rounding_first(rounded), DType::F32)
+        } else {
+            round_to(self.t_embedding_norm.forward_f32(time.embedding), dtype)
+        };
+        let embedding = round_to(silu(normed), dtype);
         TimeEmbedding {
             embedding,
             shared: time.shared,

@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, Tensor, assert_shape};
 
 #[cfg(feature = "flex")]
 use crate::layers::fused;
-use crate::layers::{linear_f32, trunc_normal, untracked_cast};
+use crate::layers::{linear_f32, round_to, trunc_normal, untracked_cast};
 
 /// Added to the variance in every layer norm of the network.
 const LAYER_NORM_EPS: f64 = 1e-6;
@@ -25,6 +25,9 @@ pub struct AdaLnModulationConfig {
     /// Vectors of the output: 3 in a block (shift, scale, gate), 2 in the final layer (shift, scale).
     #[config(default = 3)]
     pub parts: usize,
+    /// Whether every step is rounded to the dtype of the weights.
+    #[config(default = false)]
+    pub rounds: bool,
 }
 
 /// Low-rank projection of the time embedding to the modulation of one sub-layer.
@@ -34,6 +37,8 @@ pub struct AdaLnModulation {
     pub linear_1: Linear,
     /// Projection up to the modulation, zero at the start of training; index 2 upstream.
     pub linear_2: Linear,
+    /// Whether every step is rounded to the dtype of the weights.
+    pub rounds: bool,
 }
 
 /// Modulation of one sub-layer, each part `[batch, frames, 1, model_channels]`; frames may be 1.
@@ -58,6 +63,11 @@ impl Modulation {
     }
 }
 
+/// Returns the dtype of a layer's weight where steps are rounded to it, and float32 where they are not.
+pub(super) fn rounding(rounds: bool, layer: &Linear) -> DType {
+    if rounds { layer.weight.dtype() } else { DType::F32 }
+}
+
 /// Initialises a linear layer without bias as upstream does.
 pub(super) fn linear_without_bias(d_input: usize, d_output: usize, device: &Device) -> Linear {
     Linear {
@@ -75,6 +85,7 @@ impl AdaLnModulationConfig {
         AdaLnModulation {
             linear_1: linear_without_bias(self.model_channels, self.adaln_lora_dim, device),
             linear_2: zeros.init(device),
+            rounds: self.rounds,
         }
     }
 }
@@ -87,9 +98,11 @@ impl AdaLnModulation {
     /// - shared: `[batch, frames, 3 * model_channels]`, of which the first `parts` vectors are used
     /// - output: `[batch, frames, parts * model_channels]`, float32
     pub fn forward(&self, activated: Tensor<3>, shared: Tensor<3>) -> Tensor<3> {
-        let projected = linear_f32(&self.linear_2, linear_f32(&self.linear_1, activated));
+        let dtype = rounding(self.rounds, &self.linear_1);
+        let low_rank = round_to(linear_f32(&self.linear_1, activated), dtype);
+        let projected = round_to(linear_f32(&self.linear_2, low_rank), dtype);
         let [_, _, width] = projected.dims();
-        projected + shared.narrow(2, 0, width)
+        round_to(projected + shared.narrow(2, 0, width), dtype)
     }
 
     /// Projects to shift, scale and gate in the dtype of the residual stream.

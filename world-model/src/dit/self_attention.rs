@@ -22,6 +22,9 @@ pub struct SelfAttentionConfig {
     /// Added to the mean square in the norms of queries and keys.
     #[config(default = 1e-6)]
     pub qk_norm_eps: f64,
+    /// Whether these norms round before their weight too.
+    #[config(default = false)]
+    pub norms_round_first: bool,
 }
 
 /// Self-attention with normed queries and keys and rotary positions.
@@ -50,6 +53,7 @@ impl SelfAttentionConfig {
         let norm = || {
             RmsNormConfig::new(self.model_channels / self.num_heads)
                 .with_epsilon(self.qk_norm_eps)
+                .with_rounds_first(self.norms_round_first)
                 .init(device)
         };
         SelfAttention {

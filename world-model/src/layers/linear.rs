@@ -14,6 +14,18 @@ pub fn untracked_cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor
     }
 }
 
+/// Rounds float32 values to what `dtype` can hold, and keeps them in float32.
+///
+/// # Shapes
+/// - tensor, output: the same
+pub fn round_to<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if dtype == DType::F32 {
+        tensor
+    } else {
+        tensor.cast(dtype).cast(DType::F32)
+    }
+}
+
 /// Applies a linear layer as one product of all rows.
 ///
 /// Burn keeps the leading axes as batches where they tile well, and then packs the weight anew for each on the CPU.

@@ -20,7 +20,7 @@ pub use attention::scaled_dot_product;
 #[cfg(feature = "flex")]
 pub use fused::reuse_freed_memory;
 pub use init::trunc_normal;
-pub use linear::{linear_f32, linear_rows, matrix_product, untracked_cast};
+pub use linear::{linear_f32, linear_rows, matrix_product, round_to, untracked_cast};
 pub use precision::{cast_module, with_bfloat16_products};
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use rotary::RotaryTable;

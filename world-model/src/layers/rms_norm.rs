@@ -17,6 +17,9 @@ pub struct RmsNormConfig {
     /// Added to the mean square.
     #[config(default = 1e-6)]
     pub epsilon: f64,
+    /// Whether to round before the weight too, as [`RmsNorm::forward_rounding_first`] does.
+    #[config(default = false)]
+    pub rounds_first: bool,
 }
 
 /// Divides by the root mean square of the last axis and multiplies by a weight.
@@ -26,6 +29,8 @@ pub struct RmsNorm {
     pub weight: Param<Tensor<1>>,
     /// Added to the mean square.
     pub epsilon: f64,
+    /// Whether to round before the weight too.
+    pub rounds_first: bool,
 }
 
 impl RmsNormConfig {
@@ -34,6 +39,7 @@ impl RmsNormConfig {
         RmsNorm {
             weight: Initializer::Ones.init([self.d_model], device),
             epsilon: self.epsilon,
+            rounds_first: self.rounds_first,
         }
     }
 }
@@ -50,6 +56,9 @@ impl RmsNorm {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let [d_model] = self.weight.dims();
         assert_shape!(input, [.., d_model]);
+        if self.rounds_first {
+            return self.forward_rounding_first(input);
+        }
         let dtype = input.dtype();
         untracked_cast(self.forward_f32(input), dtype)
     }
@@ -65,7 +74,7 @@ impl RmsNorm {
     /// If the heads are not `d_model` wide, or the table is of another number of tokens.
     pub fn forward_heads(&self, heads: Tensor<4>, rope: Option<&RotaryTable>) -> Tensor<4> {
         #[cfg(feature = "flex")]
-        if super::fused::runs_on(&heads) {
+        if super::fused::runs_on(&heads) && (!self.rounds_first || heads.dtype() == DType::F32) {
             let [d_model] = self.weight.dims();
             assert_shape!(heads, [_, _, _, d_model]);
             let epsilon = self.epsilon as f32;

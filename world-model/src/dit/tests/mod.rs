@@ -6,8 +6,8 @@ mod variants;
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Distribution, Gradients, Tensor};
 
-use super::{AdaLnModulation, Context, Dit, DitConfig, DitInput, FrameCondition};
-use crate::layers::cast_module;
+use super::{AdaLnModulation, Context, Dit, DitConfig, DitInput, DitRounding, FrameCondition};
+use crate::layers::{cast_module, round_to};
 
 const FRAMES: usize = 3;
 const SIZE: [usize; 2] = [4, 6];
@@ -128,6 +128,75 @@ fn half_precision_stays_near_float32() {
     let size: f32 = exact.clone().abs().mean().into_scalar();
     let distance: f32 = (exact - rounded).abs().mean().into_scalar();
     assert!(distance > 0.0 && distance < 0.02 * size, "{distance} of {size}");
+}
+
+#[test]
+fn rounding_of_the_time_changes_half_precision_alone() {
+    let device = Device::flex();
+    let clips = Clips::random(1, &device);
+    let text = text(1, &device);
+    let base = network(&device);
+    let velocity = |rounding: Option<DitRounding>, dtype: DType| {
+        let mut dit = base.clone();
+        let (rounds, first) = (rounding.is_some(), rounding == Some(DitRounding::TimeAndNorms));
+        dit.t_embedder.rounds = rounds;
+        dit.t_embedding_norm.rounds_first = first;
+        dit.final_layer.adaln_modulation.rounds = rounds;
+        for block in &mut dit.blocks {
+            for modulation in [
+                &mut block.adaln_modulation_self_attn,
+                &mut block.adaln_modulation_cross_attn,
+                &mut block.adaln_modulation_mlp,
+            ] {
+                modulation.rounds = rounds;
+            }
+            block.self_attn.q_norm.rounds_first = first;
+            block.self_attn.k_norm.rounds_first = first;
+        }
+        let dit = cast_module(dit, dtype);
+        dit.forward(&clips.input(&dit.project_context(text.clone())))
+    };
+    let [exact, half] = [DType::F32, DType::BF16].map(|dtype| velocity(None, dtype));
+    for rounding in [DitRounding::Time, DitRounding::TimeAndNorms] {
+        assert_eq!(
+            distance(velocity(Some(rounding), DType::F32), exact.clone()),
+            0.0,
+            "{rounding:?}"
+        );
+        let rounded = velocity(Some(rounding), DType::BF16);
+        assert_eq!(
+            distance(round_to(rounded.clone(), DType::BF16), rounded.clone()),
+            0.0,
+            "{rounding:?}"
+        );
+        let size: f32 = half.clone().abs().max().into_scalar();
+        let apart = distance(rounded, half.clone());
+        assert!(apart > 0.0 && apart < 0.1 * size, "{rounding:?}: {apart} of {size}");
+    }
+}
+
+#[test]
+fn a_config_says_what_its_network_rounds() {
+    let device = Device::flex();
+    let rounds = |rounding| {
+        let dit = DitConfig::tiny().with_rounding(rounding).init(&device);
+        let block = &dit.blocks[0];
+        (
+            [
+                dit.t_embedder.rounds,
+                dit.final_layer.adaln_modulation.rounds,
+                block.adaln_modulation_mlp.rounds,
+            ],
+            [
+                dit.t_embedding_norm.rounds_first,
+                block.self_attn.q_norm.rounds_first,
+                block.cross_attn.k_norm.rounds_first,
+            ],
+        )
+    };
+    assert_eq!(rounds(None), ([false; 3], [false; 3]));
+    assert_eq!(rounds(Some(DitRounding::Time)), ([true; 3], [false; 3]));
+    assert_eq!(rounds(Some(DitRounding::TimeAndNorms)), ([true; 3], [true; 3]));
 }
 
 #[test]
