@@ -19,7 +19,7 @@ use super::request::InferenceType;
 const IMAGES: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 
 /// Returns whether a path ends as an image does.
-pub(super) fn is_image(path: &Path) -> bool {
+pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| IMAGES.iter().any(|ending| extension.eq_ignore_ascii_case(ending)))
 }
@@ -38,7 +38,7 @@ pub fn check_input(path: &Path) -> Result<(), GenerationError> {
     }
 }
 
-/// Reads the last `count` frames of an input, at `[height, width]`.
+/// Reads the last `count` frames of an input, at `[height, width]`; of a picture, those behind it are black, as upstream has it.
 ///
 /// # Errors
 /// [`GenerationError`] that names the input.
@@ -48,7 +48,11 @@ pub fn read_last_frames(
     inference_type: InferenceType,
     size: [usize; 2],
 ) -> Result<Vec<RgbImage>, GenerationError> {
-    let frames = last_frames(path, count)?;
+    let mut frames = last_frames(path, count)?;
+    if is_image(path) {
+        let [width, height] = frames.front().map_or([1, 1], |frame| [frame.width(), frame.height()]);
+        frames.resize(count, RgbImage::new(width, height));
+    }
     require_frames(path, frames.len(), count, inference_type)?;
     Ok(frames.iter().map(|frame| cover(frame, size)).collect())
 }
@@ -281,13 +285,9 @@ mod tests {
             "{message}"
         );
         let one = folder.path().join("003.png");
-        let message = read_last_frames(&one, 5, InferenceType::Video2World, [4, 4])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("1 frames") && message.contains("video2world"),
-            "{message}"
-        );
+        let padded = read_last_frames(&one, 5, InferenceType::Video2World, [4, 4]).unwrap();
+        let padded: Vec<u8> = padded.iter().map(|frame| frame.get_pixel(0, 0)[0]).collect();
+        assert_eq!(padded, [3, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod resolution;
 pub use checkpoint::BaseCheckpoint;
 pub use chunks::Chunking;
 pub use error::GenerationError;
-pub use frame_source::{check_input, read_last_frame, read_last_frames};
+pub use frame_source::{check_input, is_image, read_last_frame, read_last_frames};
 pub use generator::{GenerationInput, Generator, Videos};
 pub use multiview::{
     CameraRig, Cameras, DrivingView, DrivingViews, MultiviewError, OTHER_VIEWS_TEXT, RobotCamera, RobotInputs,

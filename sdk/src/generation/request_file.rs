@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::Error as _;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Number, Value};
 use worldloop_world_model::text_encoder::NEGATIVE_PROMPT;
 
 use super::chunks::Chunking;
@@ -51,21 +51,43 @@ pub struct RequestFields {
     /// What is to be avoided.
     pub negative_prompt: Option<String>,
     /// Seed of the noise.
+    #[serde(default, deserialize_with = "whole_number")]
     pub seed: Option<u32>,
     /// Strength of the guidance.
     pub guidance: Option<f64>,
     /// Size of the frames.
     pub resolution: Option<String>,
     /// Frames of the video.
+    #[serde(default, deserialize_with = "whole_number")]
     pub num_output_frames: Option<usize>,
     /// Denoising steps.
+    #[serde(default, deserialize_with = "whole_number")]
     pub num_steps: Option<usize>,
     /// Whether the video is made in chunks.
     pub enable_autoregressive: Option<bool>,
     /// Frames of a chunk.
+    #[serde(default, deserialize_with = "whole_number")]
     pub chunk_size: Option<usize>,
     /// Frames that chunks share.
+    #[serde(default, deserialize_with = "whole_number")]
     pub chunk_overlap: Option<usize>,
+}
+
+/// Reads a whole number, which the reference also takes as `35.0`.
+fn whole_number<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let of_float = || {
+        number
+            .as_f64()
+            .filter(|value| value.fract() == 0.0 && (0.0..=1e15).contains(value))
+    };
+    let whole = number.as_u64().or_else(|| of_float().map(|value| value as u64));
+    let fitting = whole.and_then(|whole| T::try_from(whole).ok());
+    fitting
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("expected a whole number of at least 0, found {number}")))
 }
 
 /// An object of a request file, and where it is.

@@ -93,6 +93,25 @@ fn a_prompt_leaves_the_file_of_another_unread() {
 }
 
 #[test]
+fn whole_numbers_may_be_written_with_a_point() {
+    let (_folder, samples) = read(
+        "a.json",
+        r#"{"name": "a", "seed": 3.0, "num_steps": 35.0, "chunk_size": null}"#,
+    );
+    let sample = samples.unwrap().remove(0);
+    assert_eq!(
+        (sample.seed, sample.num_steps, sample.chunk_size),
+        (Some(3), Some(35), None)
+    );
+    for wrong in ["35.5", "-1", "1e300", "\"7\""] {
+        assert!(
+            message("a.json", &format!(r#"{{"name": "a", "num_steps": {wrong}}}"#)).contains("a.json"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
 fn yaml_is_read_as_json_is() {
     let yaml = "# two samples\n- name: a\n  prompt: >-\n    push\n    the cube\n  input_path: a.png\n  seed: 3\n  \
                 guidance: 2.5\n  resolution: 480,832\n  enable_autoregressive: true\n- {name: b, prompt: 'no'}\n";

@@ -12,7 +12,7 @@ use anyhow::bail;
 use worldloop::device::{DType, Device};
 use worldloop::generation::{
     BaseCheckpoint, CameraRig, GenerationError, GenerationInput, GenerationPlan, GenerationRequest, Generator,
-    ModelLimits, OutputFormat, Videos, ViewsInput, check_input, prepare_folder, read_driving_requests,
+    ModelLimits, OutputFormat, Videos, ViewsInput, check_input, is_image, prepare_folder, read_driving_requests,
     read_last_frames, read_request_file, read_robot_requests,
 };
 use worldloop::text::{EmbeddingLibrary, TextSource, TextSources};
@@ -166,6 +166,15 @@ fn note_unchecked(model: Option<&ReleasedModel>) {
     }
 }
 
+/// Says what a video from one picture starts from.
+fn note_black_frames(path: &Path) {
+    eprintln!(
+        "note: `{}` is one picture: as in the reference, the given frames behind it are black; image2world starts from \
+         it alone",
+        path.display()
+    );
+}
+
 fn note_random_weights(path: &Path) {
     eprintln!(
         "note: the weights of `{}` were drawn, not trained: what comes out means nothing",
@@ -299,7 +308,12 @@ impl Workshop<'_> {
         let (inference_type, seed) = (request.inference_type, request.seed);
         let clip = request.cameras.read(inference_type, plan, &generator.device)?;
         let given = match &request.input_path {
-            Some(path) => read_last_frames(path, plan.given, inference_type, plan.size)?,
+            Some(path) => {
+                if plan.given > 1 && is_image(path) {
+                    note_black_frames(path);
+                }
+                read_last_frames(path, plan.given, inference_type, plan.size)?
+            }
             None => Vec::new(),
         };
         let mut progress = Progress::new(request.name.as_str(), plan.num_steps() as u64);
