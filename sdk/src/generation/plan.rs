@@ -152,7 +152,7 @@ impl ModelLimits {
             let advice = format!("it makes {}; choose another model (`worldloop models`)", rig.what());
             (wanted.what(), advice)
         } else if rig != CameraRig::Single && request.chunking.is_some() {
-            let advice = "that is not done here; leave --autoregressive and its settings out";
+            let advice = "its pipeline makes one clip; leave --autoregressive and its settings out";
             ("several views in chunks", advice.to_owned())
         } else {
             return Ok(());

@@ -3,7 +3,7 @@
 //! Source: `cosmos_predict2/multiview_config.py@682a4f3` (keys and defaults), and `cosmos_transfer2/multiview_config.py` of
 //! cosmos-transfer2.5@2ff49d0 (`input_path`, `num_conditional_frames`, a list of captions).
 //! Differs: where a request names views, they are all there are; the negative prompt can be changed; one frame is given by
-//! default; there are no chunks.
+//! default.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,13 +25,17 @@ const FPS: f64 = 30.0;
 const MOST_FPS: f64 = 1000.0;
 
 /// Keys beside those of other requests and those of the views.
-const OWN_KEYS: [&str; 4] = ["inference_type", "num_conditional_frames", "fps", CHUNKED];
+const OWN_KEYS: [&str; 3] = ["inference_type", "num_conditional_frames", "fps"];
 
-/// Whether the views go on in chunks.
-const CHUNKED: &str = "enable_autoregressive";
-
-/// Keys of the reference that change nothing of views in one chunk.
-const WITHOUT_EFFECT: [&str; 4] = ["control_weight", "stack_mode", "num_chunks", "chunk_overlap"];
+/// Keys of the reference that change no frame: `cosmos_predict2/multiview.py@2ac6ee5` stacks the views of one clip, and reads no
+/// other of them.
+const WITHOUT_EFFECT: [&str; 5] = [
+    "control_weight",
+    "stack_mode",
+    "enable_autoregressive",
+    "num_chunks",
+    "chunk_overlap",
+];
 
 /// A sample as a request file has it.
 #[derive(Debug)]
@@ -62,10 +66,6 @@ fn sample(path: &Path, object: RequestObject) -> Result<DrivingSample, Generatio
     )?;
     for key in WITHOUT_EFFECT {
         keys.take::<Value>(key)?;
-    }
-    if keys.take(CHUNKED)?.flatten() == Some(true) {
-        let (path, place) = (path.to_owned(), keys.place);
-        return Err(MultiviewError::Chunks { path, place }.into());
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut inputs = BTreeMap::new();
@@ -252,8 +252,8 @@ mod tests {
                 &["control_path", "Transfer"],
             ),
             (
-                r#"{"name": "a", "prompt": "p", "front_wide": {}, "enable_autoregressive": true}"#,
-                &["enable_autoregressive", "in chunks"],
+                r#"{"name": "a", "prompt": "p", "front_wide": {}, "chunk_size": 29}"#,
+                &["chunk_size", "Transfer"],
             ),
             (
                 r#"{"name": "a", "prompt": "p", "front_wide": {}}"#,

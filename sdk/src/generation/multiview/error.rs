@@ -44,18 +44,6 @@ pub enum MultiviewError {
         /// The name.
         name: String,
     },
-    /// Views that go on in chunks.
-    #[error(
-        "`{}`: {place} has `enable_autoregressive`, but views are not made in chunks here: leave it out, and start the next \
-         request from the last frames of each view",
-        path.display()
-    )]
-    Chunks {
-        /// The request file.
-        path: PathBuf,
-        /// Which part of it.
-        place: String,
-    },
     /// A number of given frames that the VAE has no whole number of latent frames for.
     #[error("`{}`: {place} gives {found} frames of every view: expected 0, 1 or 5", path.display())]
     GivenFrames {
