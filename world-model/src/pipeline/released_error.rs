@@ -64,8 +64,8 @@ pub enum ReleasedError {
     },
     /// The columns of the actions are those of no chunk of this length.
     #[error(
-        "`{path}` takes {columns} numbers, which are no whole number for each of {actions} actions: another --chunk-size, or \
-         leave --whole-chunk out"
+        "`{path}` takes {columns} numbers, which are no whole number for each of {actions} actions: give another number of \
+         actions (--chunk-size, or `chunk_size` in the parameters), or leave --whole-chunk out"
     )]
     WholeChunk {
         /// The transformer.
