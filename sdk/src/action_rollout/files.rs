@@ -45,7 +45,8 @@ pub struct RolloutSettings {
     pub width: usize,
     /// Whether the network was taken for one that sees all actions of a chunk at once.
     pub whole_chunk: bool,
-    /// Where the text embedding came from: a file, the folder of a text encoder, `zeros`, or `checkpoint`.
+    /// Where the text embedding came from: a file, the folder of a text encoder, `checkpoint`, or `zeros`, which stand in where the
+    /// checkpoint has none.
     pub text: String,
     /// Key of the states in the annotation.
     pub state_key: String,

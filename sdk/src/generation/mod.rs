@@ -27,6 +27,6 @@ pub use multiview::{
 };
 pub use output::{OutputFormat, prepare_folder};
 pub use plan::{GenerationPlan, ModelLimits};
-pub use request::{FRAME_RATE_HZ, GenerationRequest, InferenceType};
+pub use request::{GenerationRequest, InferenceType};
 pub use request_file::{RequestFields, check_name, read_prompt, read_request_file};
 pub use resolution::Resolution;

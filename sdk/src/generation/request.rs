@@ -8,9 +8,6 @@ use super::chunks::Chunking;
 use super::multiview::Cameras;
 use super::resolution::Resolution;
 
-/// Frames per second that videos of one camera are saved with.
-pub const FRAME_RATE_HZ: f64 = 16.0;
-
 /// What a video starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

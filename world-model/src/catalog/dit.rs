@@ -1,7 +1,8 @@
 //! Sizes of a diffusion transformer from the shapes of its weights.
 //!
 //! Shapes do not show everything. Assumed are patches of 2x2 latent pixels, as many latent channels in as out, and four
-//! actions per latent frame where the columns allow it, though a network of the older class may have such columns too; time scale and rotary stretch are those of the base model.
+//! actions per latent frame where the columns allow it, though a network of the older class may have such columns too; time
+//! scale and rotary stretch are those of the base model.
 
 use burn::tensor::Device;
 

@@ -17,5 +17,7 @@ mod variant;
 
 pub use error::{NoPublicWeights, RecognizeError, UnknownModel};
 pub use model::{Given, HubFile, ReleasedModel, SamplerPreset, Verification};
-pub use released::{released_models, text_encoder_weights, vae_weights};
+pub use released::{
+    ACTION_FRAME_RATE_HZ, BASE_FRAME_RATE_HZ, VIEWS_FRAME_RATE_HZ, released_models, text_encoder_weights, vae_weights,
+};
 pub use variant::{ControlNetwork, Recognized, Transformer, compare_with_closest, recognize};

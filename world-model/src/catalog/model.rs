@@ -123,7 +123,8 @@ impl ReleasedModel {
     /// another epsilon in the norms of queries and keys, the Karras table for 36 evaluations, times that are not truncated,
     /// a time of their own for given frames, and guidance only where its scale is above 1. A distilled model keeps its sampler,
     /// for which diffusers has none. With bfloat16 weights, time, modulations and last layer are rounded too, and norms twice
-    /// ([`DitRounding::TimeAndNorms`](crate::dit::DitRounding::TimeAndNorms)). The constants of the VAE, which diffusers does not round, are beside the model.
+    /// ([`DitRounding::TimeAndNorms`](crate::dit::DitRounding::TimeAndNorms)). The constants of the VAE, which diffusers does
+    /// not round, are beside the model.
     ///
     /// Source: `pipelines/cosmos/pipeline_cosmos2_5_predict.py` and `models/transformers/transformer_cosmos.py` of
     /// diffusers@58eb52c.

@@ -18,6 +18,15 @@ const NO_LICENCE: &str = "no public weights";
 /// What the models for one camera can start from.
 const BASE_GIVEN: &[Given] = &[Given::Text, Given::Image, Given::Video];
 
+/// Frames per second of the files of the models for one camera.
+pub const BASE_FRAME_RATE_HZ: f64 = 16.0;
+
+/// Frames per second of the files of the models for several cameras, where a request does not say.
+pub const VIEWS_FRAME_RATE_HZ: f64 = 30.0;
+
+/// Frames per second of the files of the action-conditioned model.
+pub const ACTION_FRAME_RATE_HZ: f64 = 20.0;
+
 const BASE_NETWORK: &[&str] = &["dit", "ref_dit"];
 const SHIFT: &[&str] = &["ref_sampler/shift5", "scheduler/unipc_shift5_nvidia"];
 const KARRAS: &[&str] = &["ref_sampler/karras", "scheduler/unipc_karras"];
@@ -109,7 +118,7 @@ fn base_2b(
         latent_frames: 24,
         views: 1,
         size_px: [704, 1280],
-        frame_rate_hz: 16.0,
+        frame_rate_hz: BASE_FRAME_RATE_HZ,
         licence: LICENCE,
         verification: Verification {
             network: BASE_NETWORK,
@@ -163,7 +172,7 @@ fn action_cond() -> ReleasedModel {
         given: &[Given::Image, Given::Actions],
         latent_frames: 4,
         size_px: [256, 320],
-        frame_rate_hz: 20.0,
+        frame_rate_hz: ACTION_FRAME_RATE_HZ,
         verification: Verification {
             network: &["ref_dit_action"],
             sampler: SHIFT,
@@ -239,7 +248,7 @@ fn auto_multiview() -> ReleasedModel {
         latent_frames: 8,
         views: 7,
         size_px: [720, 1280],
-        frame_rate_hz: 30.0,
+        frame_rate_hz: VIEWS_FRAME_RATE_HZ,
         verification: Verification {
             network: &["ref_dit_multiview"],
             sampler: SHIFT,
@@ -265,7 +274,7 @@ fn robot_multiview_agibot() -> ReleasedModel {
         network: DitConfig::robot_multiview_agibot_2b(),
         given: &[Given::Image, Given::CameraPoses],
         views: 3,
-        frame_rate_hz: 30.0,
+        frame_rate_hz: VIEWS_FRAME_RATE_HZ,
         verification: Verification {
             network: &["ref_dit_camera"],
             sampler: SHIFT,

@@ -117,9 +117,8 @@ impl TrigFlow {
 
     /// Runs the loop from `noise`, which is mixed in again at every step.
     ///
-    /// `network` gets the scaled sample in float32 and the time; the rest is computed in float64, on devices without it in float32.
-    /// Where `progress` breaks before the last step, the work ends
-    /// with nothing.
+    /// `network` gets the scaled sample in float32 and the time; the rest is computed in float64, on devices without it in
+    /// float32. Where `progress` breaks before the last step, the work ends with nothing.
     ///
     /// # Shapes
     /// - noise: `[batch, channels, frames, height, width]`

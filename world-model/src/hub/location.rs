@@ -12,6 +12,9 @@ const SHORT_COMMIT: std::ops::Range<usize> = 7..40;
 /// How addresses on the Hub begin.
 const SCHEME: &str = "hf://";
 
+/// How addresses of NVIDIA's own storage begin.
+const INTERNAL_SCHEME: &str = "s3://";
+
 /// A file in a repository at a revision, with names that are safe to make paths and addresses of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HubLocation {
@@ -28,7 +31,7 @@ impl HubLocation {
     /// revision or file has.
     pub fn new(repository: &str, revision: &str, file: &str) -> Result<Self, HubError> {
         for part in [repository, file] {
-            if part.starts_with("s3://") {
+            if part.starts_with(INTERNAL_SCHEME) {
                 return Err(HubError::Internal {
                     address: part.to_owned(),
                 });
@@ -101,8 +104,13 @@ impl FromStr for HubLocation {
             let (name, revision) = name.split_once('@').unwrap_or((name, "main"));
             Some((format!("{owner}/{name}"), revision.replace("%2F", "/"), file))
         };
-        let (repository, revision, file) = parts().ok_or_else(|| HubError::Address {
-            address: address.to_owned(),
+        let (repository, revision, file) = parts().ok_or_else(|| {
+            let is_internal = address.starts_with(INTERNAL_SCHEME);
+            let address = address.to_owned();
+            match is_internal {
+                true => HubError::Internal { address },
+                false => HubError::Address { address },
+            }
         })?;
         Self::new(&repository, &revision, file)
     }
@@ -185,6 +193,8 @@ mod tests {
                 "{error}"
             );
         }
+        let internal = "s3://bucket/model.pt".parse::<HubLocation>().unwrap_err();
+        assert!(matches!(internal, HubError::Internal { .. }), "{internal}");
         let outside = "hf://me/mine/../../a.pt".parse::<HubLocation>().unwrap_err();
         assert!(matches!(outside, HubError::Name { what: "file", .. }), "{outside}");
     }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 use worldloop::device::Device;
@@ -61,7 +62,10 @@ struct Needed {
 /// Runs the command.
 pub(crate) fn run(args: &FetchArgs, stop: &StopFlag) -> anyhow::Result<Outcome> {
     let device = worldloop::device::select("flex")?;
-    let needed = if args.model.starts_with("hf://") {
+    let needed = if args.model.contains("://") {
+        if args.revision.is_some() || args.with_text_encoder {
+            bail!("an address names one file and its revision: leave --revision and --with-text-encoder out");
+        }
         vec![Needed {
             what: "file",
             location: args.model.parse()?,

@@ -125,6 +125,7 @@ fn as_json(model: &ReleasedModel, device: &Device) -> anyhow::Result<Value> {
         "views": model.views,
         "height_px": model.size_px[0],
         "width_px": model.size_px[1],
+        "frame_rate_hz": model.frame_rate_hz,
         "network": serde_json::to_value(&model.network)?,
         "sampler": sampler,
         "verification": {

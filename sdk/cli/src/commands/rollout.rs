@@ -167,7 +167,7 @@ impl RolloutArgs {
         let named = self.text_embedding.as_ref().or(self.text_encoder.as_ref());
         match named {
             Some(path) => path.display().to_string(),
-            None if self.zero_text => "zeros where the checkpoint has none".to_owned(),
+            None if self.zero_text => "zeros".to_owned(),
             None => "checkpoint".to_owned(),
         }
     }

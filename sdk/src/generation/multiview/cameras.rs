@@ -1,14 +1,10 @@
 //! The cameras of a network, and those of one video.
 
-use worldloop_world_model::catalog::ReleasedModel;
+use worldloop_world_model::catalog::{BASE_FRAME_RATE_HZ, ReleasedModel, VIEWS_FRAME_RATE_HZ};
 use worldloop_world_model::dit::DitConfig;
 
 use super::driving::DrivingViews;
 use super::robot::{RAY_NUMBERS, RobotCamera, RobotInputs};
-use crate::generation::request::FRAME_RATE_HZ;
-
-/// Frames per second that the videos of a robot are saved with.
-const ROBOT_FRAME_RATE_HZ: f64 = 30.0;
 
 /// Cameras of the car that the released network knows.
 const DRIVING_CAMERAS: usize = 7;
@@ -96,9 +92,9 @@ impl Cameras {
     /// Returns the frames per second that the videos are saved with.
     pub fn frame_rate_hz(&self) -> f64 {
         match self {
-            Self::Single => FRAME_RATE_HZ,
+            Self::Single => BASE_FRAME_RATE_HZ,
             Self::Driving(views) => views.fps,
-            Self::Robot(_) => ROBOT_FRAME_RATE_HZ,
+            Self::Robot(_) => VIEWS_FRAME_RATE_HZ,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use worldloop_world_model::catalog::VIEWS_FRAME_RATE_HZ;
 
 use super::cameras::Cameras;
 use super::driving::{DrivingView, DrivingViews};
@@ -17,9 +18,6 @@ use super::request_keys::Keys;
 use crate::generation::error::GenerationError;
 use crate::generation::request::{GenerationRequest, InferenceType};
 use crate::generation::request_file::{RequestFields, RequestObject, check_names, read_objects};
-
-/// Frames per second where none are asked for, those of the released model's training.
-const FPS: f64 = 30.0;
 
 /// Frames per second that are believed.
 const MOST_FPS: f64 = 1000.0;
@@ -80,7 +78,7 @@ fn sample(path: &Path, object: RequestObject) -> Result<DrivingSample, Generatio
         inputs = DrivingView::ALL.map(|view| (view, None)).into();
     }
     let given = given(&mut keys)?;
-    let fps = keys.take("fps")?.unwrap_or(FPS);
+    let fps = keys.take("fps")?.unwrap_or(VIEWS_FRAME_RATE_HZ);
     let captions = captions(&mut keys)?;
     let mut fields: RequestFields = keys.rest()?;
     fields.inference_type = given.or(fields.inference_type);

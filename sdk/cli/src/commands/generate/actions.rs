@@ -10,7 +10,7 @@ use worldloop::data::bridge::InferenceParams;
 use worldloop::device::Device;
 use worldloop::generation::{Resolution, check_name, prepare_folder, read_last_frame};
 use worldloop::world_model::WorldModel;
-use worldloop::world_model::catalog::{ReleasedModel, SamplerPreset};
+use worldloop::world_model::catalog::{ACTION_FRAME_RATE_HZ, ReleasedModel, SamplerPreset};
 use worldloop::world_model::diffusion::TrigFlow;
 use worldloop::world_model::dit::DitConfig;
 use worldloop::world_model::pipeline::{ActionRolloutOptions, CheckpointFolder, Feedback, Predict};
@@ -21,9 +21,6 @@ use super::outputs::tell_skipped;
 use crate::failure::Outcome;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
-
-/// Frames per second of the files where no model is named: those of the released action-conditioned pipeline.
-const ACTION_FRAME_RATE_HZ: f64 = 20.0;
 
 /// A model, and the flow of one latent frame where it makes one after the other.
 struct Player {

@@ -14,9 +14,10 @@ use super::super::checkpoint::AdapterArgs;
 ///
 /// A model of several cameras makes one video per view and one of all beside each other. Views of a drive (auto/multiview)
 /// are named in a --request, each with its `input_path`: front_wide, cross_right, rear_right, rear, rear_left, cross_left and
-/// front_tele, or some of them; settings of chunks in it change nothing, as in the reference. The cameras of a robot (robot/multiview-agibot) start from pictures and follow poses, in a
-/// folder with `input_images/0_head.png`, `cameras/0_extrinsic_head.txt` and `cameras/0_intrinsic_head.txt` for each of head,
-/// hand_0 and hand_1; --input names it, or `input_root` and `index` in a --request.
+/// front_tele, or some of them; settings of chunks in it change nothing, as in the reference. The cameras of a robot
+/// (robot/multiview-agibot) start from pictures and follow poses, in a folder with `input_images/0_head.png`,
+/// `cameras/0_extrinsic_head.txt` and `cameras/0_intrinsic_head.txt` for each of head, hand_0 and hand_1; --input names it,
+/// or `input_root` and `index` in a --request.
 ///
 /// Flags override the fields of a request file. Outputs that are there are left out, so that the same command goes on
 /// after a kill.
