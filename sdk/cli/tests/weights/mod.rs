@@ -155,6 +155,14 @@ fn a_file_on_the_hub_goes_by_its_address_everywhere() {
     let made = run(&format!("generate --checkpoint {address} {generate}"));
     assert!(made.status.success(), "{}", text(&made.stderr));
     assert!(path.join("out/actions-frames/00001.png").is_file());
+    for (arguments, expected) in [
+        ("fetch s3://bucket/model.pt", "NVIDIA's own storage"),
+        ("fetch https://me/mine/a.pt", "hf://OWNER/NAME@REVISION/FILE"),
+        ("fetch hf://me/mine/a.pt --revision b", "leave --revision"),
+    ] {
+        let message = text(&run(arguments).stderr);
+        assert!(message.contains(expected), "{arguments}: {message}");
+    }
     let gone = run(&format!(
         "generate --checkpoint hf://me/mine@main/gone.pt {generate} --name gone"
     ));
